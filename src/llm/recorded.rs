@@ -1,0 +1,253 @@
+//! Replies from a file, for demonstrations and tests: no network, the same each time.
+//!
+//! ```json
+//! {"version": 1, "note": "what this is", "exchanges": [
+//!     {"expect": ["a part of the last message"], "reply": "what the model says"}
+//! ]}
+//! ```
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Deserialize;
+
+use super::error::ModelError;
+use super::model::{Completion, FinishReason, Model, ModelEvent, Reply, Request, Watch};
+use super::secret::excerpt;
+use super::stop::StopFilter;
+
+/// The most bytes that a recording may have: 16 MiB.
+const MAX_FILE: u64 = 16 << 20;
+/// The format's version.
+const VERSION: u64 = 1;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Recording {
+    #[serde(rename = "version")]
+    _version: u64,
+    /// For whoever reads the file.
+    #[serde(default, rename = "note")]
+    _note: Option<String>,
+    exchanges: Vec<Exchange>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Exchange {
+    #[serde(default)]
+    expect: Vec<String>,
+    reply: String,
+}
+
+/// A model that replays a recording in its order, and checks that the conversation is the one
+/// recorded.
+#[derive(Debug)]
+pub struct RecordedModel {
+    name: String,
+    exchanges: Vec<Exchange>,
+    next: Mutex<usize>,
+}
+
+impl RecordedModel {
+    /// Reads a recording of at most 16 MiB from `path`.
+    ///
+    /// # Errors
+    /// [`ModelError::RecordingUnreadable`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, ModelError> {
+        let path = path.as_ref();
+        let bad = |reason: String| unreadable(path.to_owned(), reason);
+        let file = File::open(path).map_err(|e| bad(e.to_string()))?;
+        let mut text = String::new();
+        file.take(MAX_FILE + 1)
+            .read_to_string(&mut text)
+            .map_err(|e| bad(e.to_string()))?;
+        if text.len() as u64 > MAX_FILE {
+            return Err(bad(format!("it is larger than {MAX_FILE} bytes")));
+        }
+        Self::read(&text, path.to_owned())
+    }
+
+    /// Reads a recording from its JSON.
+    ///
+    /// # Errors
+    /// [`ModelError::RecordingUnreadable`].
+    pub fn from_json(text: &str) -> Result<Self, ModelError> {
+        Self::read(text, PathBuf::from("<text>"))
+    }
+
+    fn read(text: &str, path: PathBuf) -> Result<Self, ModelError> {
+        /// Read first, so that a later version's new fields are not what is complained of.
+        #[derive(Deserialize)]
+        struct Versioned {
+            version: u64,
+        }
+        let name = match path.file_name() {
+            Some(file) => format!("recorded:{}", file.to_string_lossy()),
+            None => "recorded".to_owned(),
+        };
+        let read = || -> Result<Recording, String> {
+            let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+            let Versioned { version } = serde_json::from_str(text).map_err(|e| e.to_string())?;
+            if version != VERSION {
+                return Err(format!("it is of version {version}, not {VERSION}"));
+            }
+            serde_json::from_str(text).map_err(|e| e.to_string())
+        };
+        let recording = read().map_err(|reason| unreadable(path, reason))?;
+        Ok(Self {
+            name,
+            exchanges: recording.exchanges,
+            next: Mutex::new(0),
+        })
+    }
+
+    /// How many exchanges have not been replayed yet.
+    pub fn remaining(&self) -> usize {
+        let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
+        self.exchanges.len() - next
+    }
+
+    fn replay(&self, request: Request<'_>, watch: Watch<'_>) -> Result<Reply, ModelError> {
+        let sent = request.messages.last().map_or("", |m| m.content.as_str());
+        let exchange = {
+            let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(exchange) = self.exchanges.get(*next) else {
+                return Err(ModelError::RecordingEnded {
+                    exchanges: self.exchanges.len(),
+                    sent: ends(sent),
+                });
+            };
+            if let Some(missing) = exchange.expect.iter().find(|part| !sent.contains(*part)) {
+                return Err(ModelError::RecordingMismatch {
+                    exchange: *next + 1,
+                    exchanges: self.exchanges.len(),
+                    expected: ends(missing),
+                    sent: ends(sent),
+                });
+            }
+            *next += 1;
+            exchange
+        };
+        let mut text = StopFilter::new(request.stop);
+        for shown in [
+            text.push(&exchange.reply).to_owned(),
+            text.finish().to_owned(),
+        ] {
+            if !shown.is_empty() {
+                watch(ModelEvent::Delta(&shown));
+            }
+        }
+        let finish = match text.hit() {
+            Some(stop) => FinishReason::StopSequence(stop.to_owned()),
+            None => FinishReason::Stop,
+        };
+        Ok(Reply {
+            text: text.into_text(),
+            finish,
+            usage: None,
+            model: self.name.clone(),
+        })
+    }
+}
+
+impl Model for RecordedModel {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn complete<'a>(&'a self, request: Request<'a>, watch: Watch<'a>) -> Completion<'a> {
+        Box::pin(async move { self.replay(request, watch) })
+    }
+}
+
+fn unreadable(path: PathBuf, reason: String) -> ModelError {
+    ModelError::RecordingUnreadable { path, reason }
+}
+
+/// The two ends of a text, on one line: what is new is mostly at one of them.
+fn ends(text: &str) -> String {
+    const END: usize = 200;
+    let count = text.chars().count();
+    if count <= 2 * END {
+        return excerpt(text, 2 * END);
+    }
+    let tail: String = text.chars().skip(count - END).collect();
+    let head = excerpt(text, END);
+    format!("{} … {}", head.trim_end_matches('…'), excerpt(&tail, END))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::{Message, Role};
+
+    async fn ask(model: &RecordedModel, last: &str) -> Result<Reply, ModelError> {
+        let messages = [Message::new(Role::User, last)];
+        let stop = ["</code>".to_owned()];
+        let request = Request {
+            messages: &messages,
+            stop: &stop,
+            ..Request::default()
+        };
+        model.complete(request, &|_| {}).await
+    }
+
+    #[tokio::test]
+    async fn replies_come_in_order_and_end_at_a_stop_sequence() {
+        let model = RecordedModel::from_json(
+            r#"{"version":1,"note":"n","exchanges":[
+                {"expect":["two","primes"],"reply":"<code>print(2)</code> and more"},
+                {"reply":"2"}]}"#,
+        )
+        .unwrap();
+        let first = ask(&model, "name two primes").await.unwrap();
+        assert_eq!(first.text, "<code>print(2)");
+        assert_eq!(first.finish, FinishReason::StopSequence("</code>".into()));
+        assert_eq!(ask(&model, "").await.unwrap().finish, FinishReason::Stop);
+        let error = ask(&model, "go on").await.unwrap_err();
+        assert_eq!(
+            error,
+            ModelError::RecordingEnded {
+                exchanges: 2,
+                sent: "go on".into()
+            }
+        );
+    }
+
+    #[tokio::test]
+    async fn another_conversation_is_refused_and_uses_nothing_up() {
+        let model = RecordedModel::from_json(
+            r#"{"version":1,"exchanges":[{"expect":["primes"],"reply":"x"}]}"#,
+        )
+        .unwrap();
+        let long = format!("begin{}end", "\n".repeat(5000));
+        let error = ask(&model, &long).await.unwrap_err().to_string();
+        for part in ["exchange 1 of 1", "`primes`", "begin", "end"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert!(error.len() < 600 && !error.contains('\n'), "{error}");
+        assert_eq!(model.remaining(), 1);
+    }
+
+    #[test]
+    fn a_malformed_file_says_what_is_wrong() {
+        for (text, reason) in [
+            (r#"{"version":2,"turns":[]}"#, "version 2"),
+            (r#"{"version":1,"exchanges":[],"x":1}"#, "unknown field `x`"),
+            (
+                r#"{"version":1,"exchanges":[{"reply":"a","expects":[]}]}"#,
+                "`expects`",
+            ),
+            (r#"{"exchanges":[]}"#, "missing field `version`"),
+            ("[1", "EOF"),
+        ] {
+            let error = RecordedModel::from_json(text).unwrap_err().to_string();
+            assert!(error.contains(reason), "{error}");
+        }
+        let error = RecordedModel::open("/nonexistent/a.json").unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/a.json"), "{error}");
+    }
+}

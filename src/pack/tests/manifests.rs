@@ -1,0 +1,104 @@
+//! Reading manifests, and the built-in ones.
+
+use super::super::{Manifest, builtin_names};
+use super::Tiny;
+
+#[test]
+fn every_built_in_manifest_is_valid_and_named_as_it_says() {
+    assert!(builtin_names().count() > 0);
+    for name in builtin_names() {
+        let manifest = Manifest::builtin(name).unwrap();
+        assert_eq!(manifest.name, name);
+        assert_eq!(manifest.hash().len(), 64);
+        for warm in &manifest.image.warm {
+            assert!(manifest.packages.python.contains_key(warm), "{warm}");
+        }
+    }
+    assert!(Manifest::builtin("nothing").is_none());
+    let error = Manifest::known("nothing").unwrap_err().to_string();
+    assert!(error.contains("`nothing`") && error.contains("science"));
+}
+
+#[test]
+fn the_warm_list_is_no_part_of_the_identity() {
+    let parse = |tiny: Tiny| Manifest::parse(&tiny.build().1).unwrap();
+    let one = parse(Tiny::default());
+    let other = parse(Tiny {
+        warm: "os",
+        ..Tiny::default()
+    });
+    assert_ne!(one, other);
+    assert_eq!(one.hash(), other.hash());
+}
+
+#[test]
+fn a_manifest_that_cannot_be_right_is_refused_with_its_reason() {
+    let (_, good) = Tiny::default().build();
+    Manifest::parse(&good).unwrap();
+    let cases = [
+        ("abi = 1", "abi = 2", "abi 2 is not 1"),
+        ("abi = 1", "abi = 1\nextra = 1", "unknown field"),
+        ("name = \"tiny\"", "name = \"../x\"", "is not of a-z"),
+        ("version = \"0.1.0\"", "version = \"a/b\"", "version `a/b`"),
+        (
+            "name = \"tiny-python\"",
+            "name = \"-r\"",
+            "cannot be asked for",
+        ),
+        (
+            "to = \"python.wasm\"",
+            "to = \"../x\"",
+            "no plain relative path",
+        ),
+        (
+            "to = \"python.wasm\"",
+            "to = \"/x\"",
+            "no plain relative path",
+        ),
+        (
+            "to = \"python.wasm\"",
+            "to = \"STDLIB.zip\"",
+            "is written twice",
+        ),
+        (
+            "to = \"python.wasm\"",
+            "to = \"complete.json\"",
+            "is written twice",
+        ),
+        (
+            "to = \"python.wasm\"",
+            "to = \"mpl-data/x\"",
+            "which is written too",
+        ),
+        (
+            "role = \"module\"",
+            "role = \"record\"",
+            "one file with role module",
+        ),
+        (
+            "archive = \"stdlib.zip\"",
+            "archive = \"no.zip\"",
+            "none of the files",
+        ),
+        ("stdlib = \"/usr", "stdlib = \"usr", "absolute guest path"),
+        ("sha256 = \"", "sha256 = \"A", "64 lowercase digits"),
+        (
+            "size = 3000000",
+            "size = 30000000000",
+            "the size of python.wasm",
+        ),
+        (
+            "unpacked_size = 9",
+            "unpacked_size = 9000000000",
+            "too much",
+        ),
+        ("warm = [\"json\"]", "warm = [\"a;b\"]", "warm module `a;b`"),
+    ];
+    for (from, to, reason) in cases {
+        assert!(good.contains(from), "{from}");
+        let error = Manifest::parse(&good.replacen(from, to, 1))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(reason), "{to}: {error}");
+    }
+}

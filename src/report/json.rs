@@ -1,0 +1,53 @@
+//! An execution as one JSON object: a stable format of its own, not the library's types.
+
+use serde_json::{Value, json};
+
+use super::human::{dropped, sentence};
+use crate::sandbox::{Execution, Outcome};
+
+/// `status` is one of `ok`, `error`, `exit`, `timeout`, `out_of_fuel`, `cancelled`, `trap`.
+pub(crate) fn execution(e: &Execution) -> Value {
+    let (status, exit_code, error) = match &e.outcome {
+        Outcome::Completed => ("ok", None, None),
+        Outcome::Raised(error) => (
+            "error",
+            None,
+            Some(json!({
+                "type": error.kind,
+                "message": error.message,
+                "frames": error.frames,
+                "traceback": error.traceback,
+            })),
+        ),
+        Outcome::Exited { code } => ("exit", Some(*code), None),
+        Outcome::TimedOut { .. } => ("timeout", None, None),
+        Outcome::OutOfFuel { .. } => ("out_of_fuel", None, None),
+        Outcome::Cancelled => ("cancelled", None, None),
+        Outcome::Trapped { .. } => ("trap", None, None),
+    };
+    let error = error.or_else(|| {
+        sentence(&e.outcome).map(|message| json!({ "type": null, "message": message }))
+    });
+    let notes: Vec<_> = [("stdout", &e.stdout), ("stderr", &e.stderr)]
+        .into_iter()
+        .filter_map(|(name, captured)| dropped(name, captured))
+        .collect();
+    json!({
+        "status": status,
+        "exit_code": exit_code,
+        "stdout": e.stdout.text,
+        "stderr": e.stderr.text,
+        "stdout_dropped_bytes": e.stdout.dropped_bytes,
+        "stderr_dropped_bytes": e.stderr.dropped_bytes,
+        "notes": notes,
+        "result": e.result,
+        "error": error,
+        "usage": {
+            "wall_ms": (e.usage.wall.as_secs_f64() * 1e6).round() / 1e3,
+            "fuel": e.usage.fuel,
+            "peak_memory_bytes": e.usage.peak_memory_bytes,
+            "door_calls": e.usage.door_calls,
+            "door_bytes": e.usage.door_bytes,
+        },
+    })
+}

@@ -1,0 +1,66 @@
+//! Progress of a first start, as bars on stderr.
+
+use std::sync::Mutex;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::event::{Event, EventSink, Progress, SetupStage};
+
+/// A sink that draws set-up; `quiet` draws nothing.
+pub(crate) fn progress(quiet: bool) -> EventSink {
+    if quiet {
+        return EventSink::none();
+    }
+    let current: Mutex<Option<ProgressBar>> = Mutex::new(None);
+    EventSink::new(move |event| {
+        let Event::Setup { stage, progress } = event else {
+            return;
+        };
+        let Ok(mut current) = current.lock() else {
+            return;
+        };
+        match progress {
+            Progress::Started { total } => *current = Some(start(stage, total)),
+            Progress::Advanced { done } => {
+                if let Some(bar) = &*current {
+                    bar.set_position(done);
+                }
+            }
+            Progress::Finished => {
+                if let Some(bar) = current.take() {
+                    let took = bar.elapsed();
+                    bar.finish_and_clear();
+                    anstream::eprintln!("{} ({:.1} s)", label(stage), took.as_secs_f64());
+                }
+            }
+        }
+    })
+}
+
+fn start(stage: SetupStage, total: Option<u64>) -> ProgressBar {
+    let (bar, template) = match total {
+        Some(total) => (
+            ProgressBar::new(total),
+            "{msg} {wide_bar} {bytes}/{total_bytes}",
+        ),
+        None => (ProgressBar::new_spinner(), "{spinner} {msg} ({elapsed})"),
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(label(stage));
+    if total.is_none() {
+        bar.enable_steady_tick(Duration::from_millis(120));
+    }
+    bar
+}
+
+fn label(stage: SetupStage) -> &'static str {
+    match stage {
+        SetupStage::Download => "downloading the Python pack",
+        SetupStage::Check => "checking and unpacking it",
+        SetupStage::Compile => "compiling it for this machine, once",
+        SetupStage::WarmUp => "warming Python up, once",
+    }
+}

@@ -1,0 +1,129 @@
+//! The wasm engine and the pack's module, compiled once per (pack, engine, CPU, settings).
+//!
+//! Compiled code is trusted as the host's own, so it is only ever made here, into a folder
+//! private to the user, and loaded from there: the one place that maps compiled code.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::{Path, PathBuf};
+
+use wasmtime::{Collector, Config, InstancePre, Linker, Module};
+
+use super::error::SandboxError;
+use super::host::Host;
+use super::{door, meter, wasi};
+use crate::event::{Event, EventSink, Progress, SetupStage};
+use crate::pack::Pack;
+
+/// Native stack for the guest's code. CPython recurses deeply in C: with this much it meets its
+/// own recursion limits before the stack's.
+const WASM_STACK: usize = 16 << 20;
+/// Native stack on top of it for the host's calls.
+const HOST_STACK: usize = 2 << 20;
+
+/// A compiled pack, ready to be instantiated.
+pub(crate) struct Engine {
+    pub(crate) engine: wasmtime::Engine,
+    pub(crate) pre: InstancePre<Host>,
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    meter::configure(&mut config);
+    config
+        .wasm_exceptions(true)
+        .wasm_memory64(false)
+        .wasm_multi_memory(false)
+        .relaxed_simd_deterministic(true)
+        .collector(Collector::DeferredReferenceCounting)
+        // A base image is mapped at the memory's address, so it must stay.
+        .memory_may_move(false)
+        .max_wasm_stack(WASM_STACK)
+        .async_stack_size(WASM_STACK + HOST_STACK)
+        // Frames of the interpreter tell a user nothing, and walking them costs time.
+        .wasm_backtrace_max_frames(None)
+        .generate_address_map(false);
+    config
+}
+
+impl Engine {
+    /// Loads the compiled pack from `cache`, or compiles it there first.
+    ///
+    /// The caller holds the pack's lock, so that two processes do not compile at once.
+    pub(crate) fn load(
+        pack: &Pack,
+        cache: &Path,
+        events: &EventSink,
+    ) -> Result<Self, SandboxError> {
+        let engine = wasmtime::Engine::new(&config()).map_err(SandboxError::engine)?;
+        let path = compiled_path(&engine, pack, cache);
+        if !path.exists() {
+            compile(&engine, pack, &path, events)?;
+        }
+        let module = match map_compiled(&engine, &path) {
+            Ok(module) => module,
+            Err(_) => {
+                // Damaged, e.g. by a full disk: make it anew rather than fail for ever.
+                let _ = std::fs::remove_file(&path);
+                compile(&engine, pack, &path, events)?;
+                map_compiled(&engine, &path).map_err(SandboxError::engine)?
+            }
+        };
+        let mut linker = Linker::new(&engine);
+        wasi::add_to_linker(&mut linker)
+            .and_then(|()| door::add_to_linker(&mut linker))
+            .map_err(SandboxError::engine)?;
+        let pre = linker
+            .instantiate_pre(&module)
+            .map_err(SandboxError::engine)?;
+        Ok(Self { engine, pre })
+    }
+
+    /// Whether the compiled module for these settings is already in `cache`.
+    pub(crate) fn is_compiled(pack: &Pack, cache: &Path) -> Result<bool, SandboxError> {
+        let engine = wasmtime::Engine::new(&config()).map_err(SandboxError::engine)?;
+        Ok(compiled_path(&engine, pack, cache).exists())
+    }
+}
+
+/// The file's name carries all that the code depends on: the engine's version, the CPU's features
+/// and the settings are in its compatibility hash.
+fn compiled_path(engine: &wasmtime::Engine, pack: &Pack, cache: &Path) -> PathBuf {
+    let mut hasher = DefaultHasher::new();
+    engine.precompile_compatibility_hash().hash(&mut hasher);
+    let pack = pack.hash();
+    cache.join(format!(
+        "module-{}-{:016x}.cwasm",
+        &pack[..pack.len().min(16)],
+        hasher.finish()
+    ))
+}
+
+fn compile(
+    engine: &wasmtime::Engine,
+    pack: &Pack,
+    to: &Path,
+    events: &EventSink,
+) -> Result<(), SandboxError> {
+    let progress = |progress| {
+        events.emit(Event::Setup {
+            stage: SetupStage::Compile,
+            progress,
+        });
+    };
+    progress(Progress::Started { total: None });
+    let path = pack.module_path();
+    let wasm = std::fs::read(&path).map_err(|e| SandboxError::io("read", &path, e))?;
+    let code = engine
+        .precompile_module(&wasm)
+        .map_err(SandboxError::engine)?;
+    super::cache::write_whole(to, &code)?;
+    progress(Progress::Finished);
+    Ok(())
+}
+
+fn map_compiled(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Module> {
+    // SAFETY: the file was written by `compile` under this name, whole, by rename, into a folder
+    // that only this user can write to (`Store::prepare_cache` refuses any other); it is never
+    // taken from elsewhere. The engine checks that its own version and settings match.
+    unsafe { Module::deserialize_file(engine, path) }
+}

@@ -1,0 +1,57 @@
+//! What can go wrong on the host's side. What the code did is never an error: it is an
+//! [`Execution`](super::Execution).
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::pack::PackError;
+
+/// The sandbox could not be made or could not go on. Sessions keep the state of their last
+/// finished turn.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SandboxError {
+    /// The pack is not there and could not be installed.
+    #[error(transparent)]
+    Pack(#[from] PackError),
+    /// A file of the host could not be used.
+    #[error(
+        "cannot {action} {path}: {source}\nfree some space or check the folder's permissions, then try again"
+    )]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On which file.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The wasm engine refused.
+    #[error("the WebAssembly engine failed: {0}")]
+    Engine(String),
+    /// Python did not start as it should while the base image was made.
+    #[error(
+        "the pack's Python does not start: {0}\nremove it with `codeact pack remove` and install it again"
+    )]
+    Start(String),
+    /// A setting cannot be met.
+    #[error("{0}")]
+    Setting(String),
+    /// A blocking call was made on a thread that runs asynchronous tasks.
+    #[error("a blocking call was made inside an async runtime; await the async form instead")]
+    BlockingInAsync,
+}
+
+impl SandboxError {
+    pub(crate) fn engine(error: wasmtime::Error) -> Self {
+        Self::Engine(format!("{error:#}"))
+    }
+
+    pub(crate) fn io(action: &'static str, path: &Path, source: io::Error) -> Self {
+        Self::Io {
+            action,
+            path: path.to_owned(),
+            source,
+        }
+    }
+}

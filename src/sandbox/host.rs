@@ -1,0 +1,60 @@
+//! What the host keeps for one running instance: the store's data.
+
+use rand_chacha::ChaCha20Rng;
+use wasmtime::{Memory, TypedFunc};
+
+use super::clock::Clock;
+use super::door::Door;
+use super::limits::MemoryLimiter;
+use super::output::Output;
+use super::stdin::Stdin;
+use super::stop::{Stop, Watch};
+use super::vfs::{Quota, Tree};
+use super::wasi::Fds;
+
+pub(crate) struct Host {
+    pub(crate) limiter: MemoryLimiter,
+    /// Set right after instantiation; the module's start runs nothing that needs them.
+    pub(crate) memory: Option<Memory>,
+    pub(crate) alloc: Option<TypedFunc<u32, u32>>,
+    pub(crate) state: GuestState,
+    pub(crate) quota: Quota,
+    pub(crate) clock: Clock,
+    pub(crate) stdin: Stdin,
+    pub(crate) output: Output,
+    pub(crate) door: Door,
+    pub(crate) watch: Watch,
+    /// Bytes the host has moved for the guest since it last looked at the clock.
+    pub(crate) unwatched: u64,
+}
+
+/// Host work, in bytes moved, between two looks at the clock: well below a millisecond.
+const WATCH_EVERY: u64 = 1 << 20;
+
+impl Host {
+    /// Accounts for work the host does in the guest's name, which no fuel measures, and looks at
+    /// the clock now and then: so a guest cannot outlive its time by keeping the host busy.
+    pub(crate) fn work(&mut self, bytes: u64) -> Result<(), Stop> {
+        self.unwatched += bytes;
+        if self.unwatched < WATCH_EVERY {
+            return Ok(());
+        }
+        self.unwatched = 0;
+        self.watch.check()
+    }
+}
+
+/// The host's half of a session at rest: with the linear memory, all there is to it.
+#[derive(Clone)]
+pub(crate) struct GuestState {
+    pub(crate) tree: Tree,
+    pub(crate) fds: Fds,
+    pub(crate) rng: ChaCha20Rng,
+    /// Bytes of stdin the guest has taken.
+    pub(crate) stdin_read: usize,
+}
+
+/// `proc_exit`: the guest ended itself; nothing of the instance is used again.
+#[derive(Debug, thiserror::Error)]
+#[error("the code ended its process with status {0}")]
+pub(crate) struct ProcessExit(pub(crate) i32);

@@ -1,0 +1,100 @@
+//! The base image: CPython started, the runner loaded, the warm list imported, and all of it
+//! written down as bytes.
+//!
+//! It is made with frozen clocks and a fixed seed, so the same pack gives the same image on every
+//! machine.
+
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+use super::cache::write_whole;
+use super::door::Door;
+use super::engine::Engine;
+use super::error::SandboxError;
+use super::guest;
+use super::host::Host;
+use super::limits::Limits;
+use super::memory::Image;
+use super::slot::{Ended, Slot};
+use super::stop::Watch;
+use crate::event::{Event, EventSink, Progress, SetupStage};
+use crate::pack::Pack;
+
+/// Raised when the making of an image changes in a way its inputs do not show.
+const FORMAT: u32 = 1;
+
+/// The file name carries all that the image depends on.
+pub(crate) fn file_name(pack: &Pack) -> String {
+    let mut hash = Sha256::new();
+    hash.update(FORMAT.to_le_bytes());
+    hash.update(pack.hash());
+    for (name, source) in guest::MODULES {
+        hash.update(name);
+        hash.update(source);
+    }
+    hash.update(guest::BOOT);
+    for module in &pack.manifest.image.warm {
+        hash.update(module);
+        hash.update([0]);
+    }
+    let hex: String = hash.finalize()[..8]
+        .iter()
+        .map(|b| format!("{b:02x}"))
+        .collect();
+    format!("image-{hex}.bin")
+}
+
+/// Opens the image of `pack` in `cache`, or makes it there first. `host` is a fresh host with
+/// frozen clocks.
+pub(crate) async fn open(
+    engine: &Engine,
+    pack: &Pack,
+    cache: &Path,
+    host: impl FnOnce() -> Host,
+    events: &EventSink,
+) -> Result<Image, SandboxError> {
+    let path = cache.join(file_name(pack));
+    if !path.exists() {
+        let progress = |progress| {
+            events.emit(Event::Setup {
+                stage: SetupStage::WarmUp,
+                progress,
+            });
+        };
+        progress(Progress::Started { total: None });
+        let slot = start(engine, pack, host()).await?;
+        write_whole(&path, slot.memory())?;
+        progress(Progress::Finished);
+    }
+    Image::open(&path).map_err(|e| SandboxError::io("map", &path, e))
+}
+
+async fn start(engine: &Engine, pack: &Pack, host: Host) -> Result<Slot, SandboxError> {
+    let mut slot = Slot::instantiate(engine, host).await?;
+    slot.initialize().await?;
+    let frame = guest::boot_frame(&pack.manifest.image.warm);
+    let door = Door::new(&Limits::default(), frame);
+    let (ended, _) = slot
+        .call(guest::BOOT, door, None, &Watch::endless())
+        .await?;
+    let host = slot.host();
+    let (out, err, _) = host.output.finish();
+    let booted = host
+        .door
+        .ended
+        .take()
+        .is_some_and(|end| end.error.is_none());
+    if !matches!(ended, Ended::Returned) || !booted {
+        return Err(SandboxError::Start(format!(
+            "{ended:?}: {}{}",
+            out.text, err.text
+        )));
+    }
+    if !host.state.fds.is_at_rest() {
+        return Err(SandboxError::Start(
+            "a file is still open after its start".into(),
+        ));
+    }
+    Ok(slot)
+}

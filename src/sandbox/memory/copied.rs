@@ -1,0 +1,59 @@
+//! Elsewhere: the image copied over the memory, changes found by comparing.
+
+use std::io;
+use std::path::Path;
+
+use super::PAGE;
+
+/// A base image, in memory.
+pub(crate) struct Image {
+    bytes: Vec<u8>,
+}
+
+impl Image {
+    #[cfg_attr(test, allow(dead_code, reason = "the tests make theirs from bytes"))]
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Self::from_bytes(std::fs::read(path)?)
+    }
+
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> io::Result<Self> {
+        if bytes.is_empty() || !bytes.len().is_multiple_of(PAGE) {
+            return Err(io::Error::other("a base image is a whole number of pages"));
+        }
+        Ok(Self { bytes })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Lays the image over the first `len()` bytes of `memory`.
+    pub(crate) fn lay(&self, memory: &mut [u8]) -> io::Result<()> {
+        memory[..self.bytes.len()].copy_from_slice(&self.bytes);
+        Ok(())
+    }
+
+    /// The pages of `memory` that differ from the image, and those behind it that are not zero.
+    pub(crate) fn changed(&self, memory: &[u8], into: &mut Vec<u32>) -> io::Result<()> {
+        into.clear();
+        for (page, bytes) in memory.chunks_exact(PAGE).enumerate() {
+            let at = page * PAGE;
+            let same = match self.bytes.get(at..at + PAGE) {
+                Some(image) => image == bytes,
+                None => bytes.iter().all(|b| *b == 0),
+            };
+            if !same {
+                into.push(page as u32);
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the image's bytes back over the pages `changed`.
+    pub(crate) fn put_back(&self, memory: &mut [u8], changed: &[u32]) {
+        for page in changed {
+            let at = *page as usize * PAGE;
+            memory[at..at + PAGE].copy_from_slice(&self.bytes[at..at + PAGE]);
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Linux: the image mapped privately over the memory, changes told by the kernel.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::AsRawFd;
+#[cfg(test)]
+use std::os::fd::FromRawFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::sync::OnceLock;
+
+use super::PAGE;
+
+/// A base image: a file, and a read-only view of it to copy from.
+pub(crate) struct Image {
+    file: File,
+    view: *const u8,
+    len: usize,
+}
+
+// SAFETY: `view` is a read-only mapping that lives as long as the value and is never written
+// through.
+unsafe impl Send for Image {}
+// SAFETY: as above; shared reads of an immutable mapping do not race.
+unsafe impl Sync for Image {}
+
+impl Image {
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        Self::from_file(File::open(path)?)
+    }
+
+    fn from_file(file: File) -> io::Result<Self> {
+        let len = usize::try_from(file.metadata()?.len()).map_err(io::Error::other)?;
+        if len == 0 || !len.is_multiple_of(PAGE) {
+            return Err(io::Error::other("a base image is a whole number of pages"));
+        }
+        // SAFETY: a new mapping at an address the kernel picks touches no other memory.
+        let view = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                libc::PROT_READ,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if view == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(Self {
+            file,
+            view: view.cast(),
+            len,
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: `view` maps `len` readable bytes for the lifetime of `self`. The file lies in a
+        // folder private to the user and is only ever replaced by rename, never written again.
+        unsafe { std::slice::from_raw_parts(self.view, self.len) }
+    }
+
+    /// Lays the image over the first `len()` bytes of `memory`.
+    pub(crate) fn lay(&self, memory: &mut [u8]) -> io::Result<()> {
+        let target = &mut memory[..self.len];
+        if !(target.as_ptr() as usize).is_multiple_of(PAGE) {
+            return Err(io::Error::other("linear memory is not page-aligned"));
+        }
+        // SAFETY: `target` is exactly the range replaced; it belongs to the caller exclusively,
+        // is page-aligned and a whole number of pages, and stays readable and writable. The
+        // engine unmaps the whole reservation when the store is dropped, this mapping included.
+        let at = unsafe {
+            libc::mmap(
+                target.as_mut_ptr().cast(),
+                self.len,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_FIXED,
+                self.file.as_raw_fd(),
+                0,
+            )
+        };
+        if at == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    }
+
+    /// The pages of `memory` that were written to since [`Image::lay`]; what lies behind the
+    /// image counts when it was touched.
+    pub(crate) fn changed(&self, memory: &[u8], into: &mut Vec<u32>) -> io::Result<()> {
+        into.clear();
+        match scan(memory, into) {
+            Ok(()) => Ok(()),
+            Err(_) => {
+                into.clear();
+                read_pagemap(memory, into)
+            }
+        }
+    }
+
+    /// Puts the image's bytes back over the pages `changed`. They stay private pages, so that
+    /// later turns fault on nothing.
+    pub(crate) fn put_back(&self, memory: &mut [u8], changed: &[u32]) {
+        let image = self.bytes();
+        for page in changed {
+            let at = *page as usize * PAGE;
+            memory[at..at + PAGE].copy_from_slice(&image[at..at + PAGE]);
+        }
+    }
+}
+
+impl Drop for Image {
+    fn drop(&mut self) {
+        // SAFETY: unmaps what `from_file` mapped; no reference into it outlives `self`.
+        unsafe { libc::munmap(self.view.cast_mut().cast(), self.len) };
+    }
+}
+
+/// `struct pm_scan_arg` of linux/fs.h (Linux 6.7).
+#[repr(C)]
+#[derive(Default)]
+struct ScanArg {
+    size: u64,
+    flags: u64,
+    start: u64,
+    end: u64,
+    walk_end: u64,
+    vec: u64,
+    vec_len: u64,
+    max_pages: u64,
+    category_inverted: u64,
+    category_mask: u64,
+    category_anyof_mask: u64,
+    return_mask: u64,
+}
+
+/// `struct page_region` of linux/fs.h.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Region {
+    start: u64,
+    end: u64,
+    categories: u64,
+}
+
+/// `_IOWR('f', 16, struct pm_scan_arg)`.
+const PAGEMAP_SCAN: libc::c_ulong = 0xC060_6610;
+const PAGE_IS_FILE: u64 = 1 << 2;
+const PAGE_IS_PRESENT: u64 = 1 << 3;
+const PAGE_IS_SWAPPED: u64 = 1 << 4;
+
+fn pagemap() -> io::Result<&'static File> {
+    // One handle per process: `/proc/self/pagemap` shows whoever opened it.
+    static FILE: OnceLock<Option<File>> = OnceLock::new();
+    FILE.get_or_init(|| File::open("/proc/self/pagemap").ok())
+        .as_ref()
+        .ok_or_else(|| io::Error::other("/proc/self/pagemap cannot be read"))
+}
+
+/// Asks the kernel for the ranges that are not file pages: a private mapping's page that was
+/// written to is the process's own.
+fn scan(memory: &[u8], into: &mut Vec<u32>) -> io::Result<()> {
+    let file = pagemap()?;
+    let base = memory.as_ptr() as u64;
+    let end = base + memory.len() as u64;
+    let mut regions = [Region::default(); 256];
+    let mut start = base;
+    while start < end {
+        let mut arg = ScanArg {
+            size: size_of::<ScanArg>() as u64,
+            start,
+            end,
+            vec: regions.as_mut_ptr() as u64,
+            vec_len: regions.len() as u64,
+            category_inverted: PAGE_IS_FILE,
+            category_mask: PAGE_IS_FILE,
+            category_anyof_mask: PAGE_IS_PRESENT | PAGE_IS_SWAPPED,
+            return_mask: PAGE_IS_PRESENT,
+            ..ScanArg::default()
+        };
+        // SAFETY: `arg` and `regions` outlive the call, and `vec_len` is their true length; the
+        // kernel writes nothing else.
+        let found = unsafe { libc::ioctl(file.as_raw_fd(), PAGEMAP_SCAN as _, &mut arg) };
+        let Ok(found) = usize::try_from(found) else {
+            return Err(io::Error::last_os_error());
+        };
+        for region in &regions[..found.min(regions.len())] {
+            let first = (region.start - base) / PAGE as u64;
+            let last = (region.end - base) / PAGE as u64;
+            into.extend((first..last).map(|page| page as u32));
+        }
+        if arg.walk_end <= start {
+            return Err(io::Error::other("the page scan does not advance"));
+        }
+        start = arg.walk_end;
+    }
+    Ok(())
+}
+
+/// The older way: eight bytes for each page.
+fn read_pagemap(memory: &[u8], into: &mut Vec<u32>) -> io::Result<()> {
+    let file = pagemap()?;
+    let first = memory.as_ptr() as usize / PAGE;
+    let pages = memory.len() / PAGE;
+    let mut entries = vec![0; pages * 8];
+    file.read_exact_at(&mut entries, first as u64 * 8)?;
+    for (page, entry) in entries.as_chunks::<8>().0.iter().enumerate() {
+        let entry = u64::from_le_bytes(*entry);
+        let (present, swapped, file) = (entry >> 63 & 1, entry >> 62 & 1, entry >> 61 & 1);
+        if (present | swapped) & !file & 1 == 1 {
+            into.push(page as u32);
+        }
+    }
+    Ok(())
+}
+
+/// An image in anonymous memory, for tests.
+#[cfg(test)]
+pub(super) fn image_of(bytes: &[u8]) -> Image {
+    // SAFETY: creates a new descriptor; the name is a valid C string.
+    let fd = unsafe { libc::memfd_create(c"image".as_ptr(), 0) };
+    assert!(fd >= 0);
+    // SAFETY: `fd` is new and owned by nobody else.
+    let file = unsafe { File::from_raw_fd(fd) };
+    file.write_all_at(bytes, 0).unwrap();
+    Image::from_file(file).unwrap()
+}
+
+#[cfg(test)]
+pub(super) fn changed_by_reading(memory: &[u8]) -> Vec<u32> {
+    let mut into = Vec::new();
+    read_pagemap(memory, &mut into).unwrap();
+    into
+}

@@ -1,0 +1,236 @@
+//! The sandbox: CPython in an instance that starts from a base image, within limits, with nothing
+//! of the host in reach.
+//!
+//! [`Sandbox`] is the face. It runs a [`Turn`] in a fresh session, or makes a [`Session`] whose
+//! variables last; both give an [`Execution`]. Below: `runtime` is what sessions share, `session`
+//! the transaction around a turn, `slot` one store and instance, `memory` linear memory as data,
+//! `image` and `engine` what is made once, `wasi` and `vfs` what the guest sees of a system,
+//! `door` its one way to the host, `limits`, `meter` and `stop` what holds it.
+
+mod cache;
+mod clock;
+mod door;
+mod engine;
+mod error;
+mod execution;
+mod guest;
+mod guest_threads;
+mod host;
+mod image;
+mod limits;
+mod memory;
+mod meter;
+mod output;
+mod runtime;
+mod session;
+mod slot;
+mod stdin;
+mod stop;
+mod turn;
+mod vfs;
+mod wasi;
+
+pub use error::SandboxError;
+pub use execution::{Exception, Execution, Frame, Outcome, Usage};
+pub use limits::Limits;
+pub use output::Captured;
+pub use session::Session;
+pub use stdin::Stdin;
+pub use stop::Cancel;
+pub use turn::Turn;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::event::EventSink;
+use crate::pack::{Dirs, InstallOptions, Manifest, Pack, PackError, Store};
+use guest_threads::GuestThreads;
+use runtime::Runtime;
+
+/// Runs Python. Cheap to clone; clones share the engine, the image and the guest threads.
+#[derive(Clone)]
+pub struct Sandbox {
+    runtime: Arc<Runtime>,
+    limits: Limits,
+}
+
+/// How a [`Sandbox`] is made; see [`Sandbox::builder`].
+#[derive(Debug, Clone)]
+pub struct SandboxBuilder {
+    pack: String,
+    dirs: Option<Dirs>,
+    install: InstallOptions,
+    limits: Limits,
+    events: EventSink,
+}
+
+impl Sandbox {
+    /// A sandbox with every default.
+    ///
+    /// # Errors
+    ///
+    /// As [`SandboxBuilder::build`].
+    pub async fn new() -> Result<Self, SandboxError> {
+        Self::builder().build().await
+    }
+
+    /// Starts from the defaults: the `science` pack, installed if it is missing, kept in the
+    /// user's data and cache folders (or below `CODEACT_HOME`); [`Limits::default`]; no events.
+    /// A session gets nothing of the host: no environment, no files, no network, no stdin, and
+    /// clocks of 20 µs.
+    pub fn builder() -> SandboxBuilder {
+        SandboxBuilder {
+            pack: "science".into(),
+            dirs: None,
+            install: InstallOptions::default(),
+            limits: Limits::default(),
+            events: EventSink::none(),
+        }
+    }
+
+    /// Runs `turn` in a fresh session that nobody uses after it.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`] when the host cannot run it. What the code does is never an error.
+    pub async fn run(&self, turn: impl Into<Turn>) -> Result<Execution, SandboxError> {
+        self.run_seeded(turn, None).await
+    }
+
+    /// As [`Sandbox::run`], with all randomness following from `seed`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::run`].
+    pub async fn run_seeded(
+        &self,
+        turn: impl Into<Turn>,
+        seed: Option<u64>,
+    ) -> Result<Execution, SandboxError> {
+        let job = self.session_seeded(seed)?.into_single(turn.into());
+        self.runtime.guest.spawn(job).await
+    }
+
+    /// As [`Sandbox::run`], on the calling thread, which must not be one that runs async tasks.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::run`], and [`SandboxError::BlockingInAsync`].
+    pub fn run_blocking(&self, turn: impl Into<Turn>) -> Result<Execution, SandboxError> {
+        let job = self.session()?.into_single(turn.into());
+        self.runtime.guest.block_on(job)?
+    }
+
+    /// A session: variables and files last from turn to turn. Costs nothing until it runs.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`] when the operating system gives no randomness.
+    pub fn session(&self) -> Result<Session, SandboxError> {
+        self.session_seeded(None)
+    }
+
+    /// As [`Sandbox::session`], with all randomness following from `seed`; `None` for the
+    /// operating system's.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sandbox::session`].
+    pub fn session_seeded(&self, seed: Option<u64>) -> Result<Session, SandboxError> {
+        Session::new(self.runtime.clone(), self.limits.clone(), seed)
+    }
+
+    /// The pack that runs: its Python version and packages.
+    pub fn pack(&self) -> &Pack {
+        &self.runtime.pack
+    }
+
+    /// The limits a turn has unless it brings its own.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+}
+
+impl SandboxBuilder {
+    /// Which pack to run. Default: `science`.
+    #[must_use]
+    pub fn pack(mut self, name: impl Into<String>) -> Self {
+        self.pack = name.into();
+        self
+    }
+
+    /// Where packs and compiled code are kept. Default: the user's folders.
+    #[must_use]
+    pub fn dirs(mut self, dirs: Dirs) -> Self {
+        self.dirs = Some(dirs);
+        self
+    }
+
+    /// Never fetch a missing pack. Default: fetch it with the user's package client.
+    #[must_use]
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.install.offline = offline;
+        self
+    }
+
+    /// Take a missing pack from this wheel.
+    #[must_use]
+    pub fn wheel(mut self, path: Option<PathBuf>) -> Self {
+        self.install.from = path;
+        self
+    }
+
+    /// The limits of every turn. Default: [`Limits::default`].
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Where progress of a first start goes. Default: nowhere.
+    #[must_use]
+    pub fn events(mut self, events: EventSink) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// Loads the pack's compiled module and base image; the first time on a machine, installs the
+    /// pack and makes them, which takes a minute or two.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`] saying what was missing and what to do.
+    pub async fn build(self) -> Result<Sandbox, SandboxError> {
+        tokio::task::spawn_blocking(move || self.build_blocking())
+            .await
+            .map_err(|e| SandboxError::Engine(format!("loading failed: {e}")))?
+    }
+
+    fn build_blocking(self) -> Result<Sandbox, SandboxError> {
+        let manifest = Manifest::known(&self.pack)?;
+        let dirs = match self.dirs {
+            Some(dirs) => dirs,
+            None => Dirs::from_env(&|name| std::env::var_os(name))?,
+        };
+        let store = Store::new(dirs, self.events.clone());
+        let pack = store.ensure(manifest, &self.install)?;
+        // On a thread of its own: making the image blocks on guest code, which the pool thread
+        // this may run on, being inside an async context, must not.
+        let events = self.events;
+        let runtime = std::thread::scope(|scope| {
+            let open = || Runtime::open(pack, &store, GuestThreads::start()?, &events);
+            scope.spawn(open).join()
+        })
+        .map_err(|_| SandboxError::Engine("loading the pack panicked".into()))??;
+        Ok(Sandbox {
+            runtime: Arc::new(runtime),
+            limits: self.limits,
+        })
+    }
+}
+
+impl From<PackError> for crate::Error {
+    fn from(error: PackError) -> Self {
+        Self::Sandbox(error.into())
+    }
+}

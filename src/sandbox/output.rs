@@ -1,0 +1,185 @@
+//! What the code wrote to stdout and stderr: captured up to a bound, handed on live, kept in order.
+
+use crate::event::{Event, EventSink, Stream};
+
+/// One stream's text after a turn.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Captured {
+    /// The text, up to the limit; bytes that are no UTF-8 are replaced by U+FFFD.
+    pub text: String,
+    /// Bytes beyond the limit, which were dropped.
+    pub dropped_bytes: u64,
+}
+
+/// Both streams during a turn.
+#[derive(Debug, Default)]
+pub(crate) struct Output {
+    limit: u64,
+    events: EventSink,
+    stdout: Buffer,
+    stderr: Buffer,
+    /// Runs of bytes in the order of writing, neighbours of one stream merged.
+    order: Vec<(Stream, u32)>,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    bytes: Vec<u8>,
+    dropped: u64,
+    /// Bytes already handed on as events; what follows may be part of a character.
+    announced: usize,
+}
+
+impl Output {
+    pub(crate) fn new(limit: u64, events: EventSink) -> Self {
+        Self {
+            limit,
+            events,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn write(&mut self, stream: Stream, bytes: &[u8]) {
+        let buffer = match stream {
+            Stream::Stdout => &mut self.stdout,
+            Stream::Stderr => &mut self.stderr,
+        };
+        let room = self.limit.saturating_sub(buffer.bytes.len() as u64);
+        // Once something has been dropped nothing more is kept: no text with a hole in it.
+        let room = if buffer.dropped > 0 { 0 } else { room };
+        let keep = usize::try_from(room).map_or(bytes.len(), |room| room.min(bytes.len()));
+        buffer.dropped += (bytes.len() - keep) as u64;
+        if keep == 0 {
+            return;
+        }
+        buffer.bytes.extend_from_slice(&bytes[..keep]);
+        match self.order.last_mut() {
+            Some((last, n)) if *last == stream && *n < u32::MAX - keep as u32 => *n += keep as u32,
+            _ => self.order.push((stream, keep as u32)),
+        }
+        if self.events.is_listening() {
+            let ready = buffer.announced + complete_chars(&buffer.bytes[buffer.announced..]);
+            announce(&self.events, stream, buffer, ready);
+        }
+    }
+
+    /// Ends the turn: hands on what is left and returns stdout, stderr and both in their order.
+    pub(crate) fn finish(&mut self) -> (Captured, Captured, Vec<(Stream, String)>) {
+        for stream in [Stream::Stdout, Stream::Stderr] {
+            let buffer = match stream {
+                Stream::Stdout => &mut self.stdout,
+                Stream::Stderr => &mut self.stderr,
+            };
+            let end = buffer.bytes.len();
+            announce(&self.events, stream, buffer, end);
+        }
+        let (mut out, mut err) = (0, 0);
+        let mut transcript = Vec::new();
+        for (stream, n) in std::mem::take(&mut self.order) {
+            let (bytes, at) = match stream {
+                Stream::Stdout => (&self.stdout.bytes, &mut out),
+                Stream::Stderr => (&self.stderr.bytes, &mut err),
+            };
+            let text = String::from_utf8_lossy(&bytes[*at..*at + n as usize]);
+            *at += n as usize;
+            transcript.push((stream, text.into_owned()));
+        }
+        let captured = |buffer: &mut Buffer| Captured {
+            dropped_bytes: std::mem::take(&mut buffer.dropped),
+            text: String::from_utf8(std::mem::take(&mut buffer.bytes))
+                .unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned()),
+        };
+        (
+            captured(&mut self.stdout),
+            captured(&mut self.stderr),
+            transcript,
+        )
+    }
+}
+
+fn announce(events: &EventSink, stream: Stream, buffer: &mut Buffer, upto: usize) {
+    if upto > buffer.announced {
+        let text = String::from_utf8_lossy(&buffer.bytes[buffer.announced..upto]).into_owned();
+        buffer.announced = upto;
+        events.emit(Event::Output { stream, text });
+    }
+}
+
+/// How many bytes of `bytes` can be shown without cutting a character that is still coming.
+fn complete_chars(bytes: &[u8]) -> usize {
+    let tail = bytes.len().saturating_sub(3);
+    for (i, byte) in bytes.iter().enumerate().skip(tail).rev() {
+        let need = match byte {
+            0xC0..=0xDF => 2,
+            0xE0..=0xEF => 3,
+            0xF0..=0xF7 => 4,
+            0x80..=0xBF => continue,
+            _ => break,
+        };
+        return if bytes.len() - i < need {
+            i
+        } else {
+            bytes.len()
+        };
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    fn listening(limit: u64) -> (Output, Arc<Mutex<Vec<String>>>) {
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let sink = seen.clone();
+        let events = EventSink::new(move |event| {
+            if let Event::Output { text, .. } = event {
+                sink.lock().unwrap().push(text);
+            }
+        });
+        (Output::new(limit, events), seen)
+    }
+
+    #[test]
+    fn a_character_split_over_two_writes_is_announced_once_and_whole() {
+        let (mut output, seen) = listening(100);
+        let euro = "€".as_bytes();
+        output.write(Stream::Stdout, b"a");
+        output.write(Stream::Stdout, &euro[..1]);
+        output.write(Stream::Stdout, &euro[1..]);
+        assert_eq!(*seen.lock().unwrap(), ["a", "€"]);
+        assert_eq!(output.finish().0.text, "a€");
+    }
+
+    #[test]
+    fn what_is_over_the_limit_is_counted_and_leaves_no_hole() {
+        let (mut output, _) = listening(4);
+        output.write(Stream::Stdout, b"abcdef");
+        output.write(Stream::Stdout, b"g");
+        output.write(Stream::Stderr, b"err");
+        let (out, err, _) = output.finish();
+        assert_eq!((out.text.as_str(), out.dropped_bytes), ("abcd", 3));
+        assert_eq!((err.text.as_str(), err.dropped_bytes), ("err", 0));
+    }
+
+    #[test]
+    fn the_order_of_both_streams_is_kept() {
+        let (mut output, _) = listening(100);
+        output.write(Stream::Stdout, b"1");
+        output.write(Stream::Stderr, b"2");
+        output.write(Stream::Stdout, b"3");
+        output.write(Stream::Stdout, b"4");
+        let order: Vec<_> = output.finish().2.into_iter().map(|(_, t)| t).collect();
+        assert_eq!(order, ["1", "2", "34"]);
+    }
+
+    #[test]
+    fn bytes_that_are_no_utf8_are_shown_and_not_lost() {
+        let (mut output, seen) = listening(100);
+        output.write(Stream::Stdout, &[0xFF, 0xE2]);
+        output.finish();
+        assert_eq!(seen.lock().unwrap().concat(), "\u{FFFD}\u{FFFD}");
+    }
+}

@@ -1,0 +1,231 @@
+//! What all sessions of one sandbox share: the engine, the base image, the files of the pack, the
+//! threads that run guests, and slots kept for reuse.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rand_chacha::ChaCha20Rng;
+use rand_chacha::rand_core::SeedableRng;
+
+use super::clock::Clock;
+use super::door::Door;
+use super::engine::Engine;
+use super::error::SandboxError;
+use super::guest_threads::GuestThreads;
+use super::host::{GuestState, Host};
+use super::limits::{Limits, MemoryLimiter};
+use super::memory::{Image, Pages};
+use super::output::Output;
+use super::slot::Slot;
+use super::stdin::Stdin;
+use super::stop::Watch;
+use super::vfs::{self, PackFile, PackFiles, Quota, Tree};
+use super::wasi::Fds;
+use super::{cache, image};
+use crate::event::EventSink;
+use crate::pack::{Pack, Store};
+
+/// Where matplotlib's data lies in the tree. The guest reaches it through a descriptor of its own
+/// at the path the pack's manifest names, which lies below the archive: a plain folder there
+/// would hide the archive's `matplotlib` from Python's importer.
+const DATA_DIR: &str = "/usr/local/share/pack-data";
+
+/// Slots kept for reuse, at most.
+const MAX_IDLE_SLOTS: usize = 16;
+
+pub(crate) struct Runtime {
+    pub(crate) engine: Engine,
+    pub(crate) image: Image,
+    pub(crate) pack: Pack,
+    pub(crate) guest: GuestThreads,
+    layout: Tree,
+    /// The guest path of the pack's data folder.
+    data_path: Option<&'static str>,
+    idle: Mutex<Vec<Slot>>,
+}
+
+impl Runtime {
+    /// Loads, or makes, all that a sandbox of `pack` needs. Blocks; the first time for a minute
+    /// or two.
+    pub(crate) fn open(
+        pack: Pack,
+        store: &Store,
+        guest: GuestThreads,
+        events: &EventSink,
+    ) -> Result<Self, SandboxError> {
+        let cache = store.prepare_cache(&pack.manifest)?;
+        let layout = layout(&pack)?;
+        // The path comes from a manifest that is compiled into the program.
+        let data_path: Option<&'static str> = pack
+            .unpacked()
+            .next()
+            .map(|(_, guest)| &*Box::leak(guest.to_owned().into_boxed_str()));
+        let complete =
+            cache.join(image::file_name(&pack)).exists() && Engine::is_compiled(&pack, &cache)?;
+        // Two processes that start at once make these once; with both there, nobody waits.
+        let _lock = (!complete).then(|| cache::lock(&cache)).transpose()?;
+        let engine = Engine::load(&pack, &cache, events)?;
+        let image = open_image(&engine, &pack, &cache, &layout, data_path, &guest, events)?;
+        Ok(Self {
+            engine,
+            image,
+            pack,
+            guest,
+            layout,
+            data_path,
+            idle: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// The host's half of a new session.
+    pub(crate) fn fresh_state(
+        &self,
+        limits: &Limits,
+        seed: Option<u64>,
+    ) -> Result<GuestState, SandboxError> {
+        fresh_state(&self.layout, self.data_path, limits, seed)
+    }
+
+    /// A slot at the base image: a kept one, or a new one.
+    pub(crate) async fn fresh_slot(
+        &self,
+        limits: &Limits,
+        state: GuestState,
+    ) -> Result<Slot, SandboxError> {
+        let kept = self.idle().pop();
+        match kept {
+            Some(mut slot) if self.image.len() as u64 <= limits.memory => {
+                *slot.host() = Host {
+                    memory: slot.host().memory,
+                    alloc: slot.host().alloc.take(),
+                    ..new_host(limits, state, Clock::running())
+                };
+                Ok(slot)
+            }
+            _ => self.new_slot(limits, state, None).await,
+        }
+    }
+
+    pub(crate) async fn new_slot(
+        &self,
+        limits: &Limits,
+        state: GuestState,
+        over: Option<&Pages>,
+    ) -> Result<Slot, SandboxError> {
+        let host = new_host(limits, state, Clock::running());
+        let mut slot = Slot::instantiate(&self.engine, host).await?;
+        slot.restore(&self.image, over)?;
+        Ok(slot)
+    }
+
+    /// Takes a slot at rest back, cleaned, for whoever is next.
+    pub(crate) fn give_back(&self, mut slot: Slot) {
+        if slot.reset(&self.image) {
+            let mut idle = self.idle();
+            if idle.len() < MAX_IDLE_SLOTS {
+                idle.push(slot);
+            }
+        }
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Slot>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn open_image(
+    engine: &Engine,
+    pack: &Pack,
+    cache: &Path,
+    layout: &Tree,
+    data_path: Option<&'static str>,
+    guest: &GuestThreads,
+    events: &EventSink,
+) -> Result<Image, SandboxError> {
+    let limits = Limits::default();
+    let state = fresh_state(layout, data_path, &limits, Some(0))?;
+    let host = || new_host(&limits, state, Clock::Frozen);
+    guest.block_on(image::open(engine, pack, cache, host, events))?
+}
+
+fn new_host(limits: &Limits, state: GuestState, clock: Clock) -> Host {
+    Host {
+        limiter: MemoryLimiter {
+            max: limits.memory,
+            peak: 0,
+        },
+        memory: None,
+        alloc: None,
+        state,
+        quota: Quota {
+            bytes: limits.file_bytes,
+            files: limits.files,
+        },
+        clock,
+        stdin: Stdin::default(),
+        output: Output::new(limits.output, EventSink::none()),
+        door: Door::default(),
+        watch: Watch::endless(),
+        unwatched: 0,
+    }
+}
+
+fn fresh_state(
+    layout: &Tree,
+    data_path: Option<&'static str>,
+    limits: &Limits,
+    seed: Option<u64>,
+) -> Result<GuestState, SandboxError> {
+    let tree = layout.clone();
+    let data = data_path
+        .zip(tree.lookup(tree.root(), DATA_DIR, true).ok())
+        .map(|(path, ino)| (ino, path));
+    Ok(GuestState {
+        fds: Fds::new(tree.root(), data, limits.open_files),
+        tree,
+        rng: match seed {
+            Some(seed) => ChaCha20Rng::seed_from_u64(seed),
+            None => ChaCha20Rng::from_seed(os_seed()?),
+        },
+        stdin_read: 0,
+    })
+}
+
+fn os_seed() -> Result<[u8; 32], SandboxError> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)
+        .map_err(|e| SandboxError::Engine(format!("the system gives no randomness: {e}")))?;
+    Ok(seed)
+}
+
+/// Opens the pack's files and lays out the tree every session starts with.
+fn layout(pack: &Pack) -> Result<Tree, SandboxError> {
+    let stdlib = pack.stdlib_path();
+    let archive = PackFile::open(&stdlib).map_err(|e| SandboxError::io("open", &stdlib, e))?;
+    let mut files = vec![(pack.manifest.guest.stdlib.clone(), Arc::new(archive))];
+    for (dir, _) in pack.unpacked() {
+        list_files(&dir, DATA_DIR, &mut files).map_err(|e| SandboxError::io("list", &dir, e))?;
+    }
+    let now = Clock::Frozen.realtime();
+    Ok(vfs::layout(&PackFiles { files }, now))
+}
+
+fn list_files(
+    dir: &Path,
+    guest: &str,
+    into: &mut Vec<(String, Arc<PackFile>)>,
+) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let path = format!("{guest}/{}", name.to_string_lossy());
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            list_files(&entry.path(), &path, into)?;
+        } else if kind.is_file() {
+            let len = entry.metadata()?.len();
+            into.push((path, Arc::new(PackFile::lazy(entry.path(), len))));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,241 @@
+//! A session: turns that share their variables and files, each a transaction.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use super::door::{Door, TurnRequest};
+use super::error::SandboxError;
+use super::execution::{Execution, Outcome, Usage};
+use super::guest::RUN_TURN;
+use super::host::GuestState;
+use super::limits::Limits;
+use super::memory::Pages;
+use super::output::Output;
+use super::runtime::Runtime;
+use super::slot::{Ended, Slot};
+use super::stop::{Stop, Watch};
+use super::turn::Turn;
+
+/// A running Python whose variables and files last from turn to turn.
+///
+/// Made by [`Sandbox::session`](super::Sandbox::session). A turn that is stopped by a limit, traps
+/// or is cancelled leaves no trace: memory and files are back at its start, and the session goes
+/// on. An ordinary exception leaves what the turn did until then, as in a notebook. Dropping the
+/// future of [`Session::run`] stops the turn in the same way.
+pub struct Session {
+    runtime: Arc<Runtime>,
+    limits: Limits,
+    turns: u32,
+    at_rest: Arc<Mutex<AtRest>>,
+}
+
+/// The session between turns. The slot is an optimisation: the checkpoint alone is the session.
+struct AtRest {
+    slot: Option<Slot>,
+    checkpoint: Checkpoint,
+}
+
+#[derive(Clone)]
+struct Checkpoint {
+    /// `None`: the base image itself.
+    pages: Option<Arc<Pages>>,
+    state: GuestState,
+    /// Whether anything ran; the first turn seeds.
+    started: bool,
+}
+
+impl Session {
+    pub(super) fn new(
+        runtime: Arc<Runtime>,
+        limits: Limits,
+        seed: Option<u64>,
+    ) -> Result<Self, SandboxError> {
+        let state = runtime.fresh_state(&limits, seed)?;
+        Ok(Self {
+            runtime,
+            limits,
+            turns: 0,
+            at_rest: Arc::new(Mutex::new(AtRest {
+                slot: None,
+                checkpoint: Checkpoint {
+                    pages: None,
+                    state,
+                    started: false,
+                },
+            })),
+        })
+    }
+
+    /// Turns run so far.
+    pub fn turns(&self) -> u32 {
+        self.turns
+    }
+
+    /// Runs `turn` and tells what it did. What the code does is never an error.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`] when the host cannot run it; the session keeps its last state.
+    pub async fn run(&mut self, turn: impl Into<Turn>) -> Result<Execution, SandboxError> {
+        let job = self.job(turn.into(), false);
+        self.runtime.guest.spawn(job).await
+    }
+
+    /// A fresh, single turn on the calling thread's time; see `Sandbox::run`.
+    pub(super) fn into_single(
+        mut self,
+        turn: Turn,
+    ) -> impl Future<Output = Result<Execution, SandboxError>> + Send + use<> {
+        let job = self.job(turn, true);
+        let (runtime, at_rest) = (self.runtime, self.at_rest);
+        async move {
+            let execution = job.await?;
+            let slot = lock(&at_rest).slot.take();
+            if let Some(slot) = slot {
+                runtime.give_back(slot);
+            }
+            Ok(execution)
+        }
+    }
+
+    fn job(
+        &mut self,
+        turn: Turn,
+        last: bool,
+    ) -> impl Future<Output = Result<Execution, SandboxError>> + Send + use<> {
+        self.turns += 1;
+        let name = turn
+            .name
+            .clone()
+            .unwrap_or_else(|| format!("<turn {}>", self.turns));
+        let limits = turn.limits.clone().unwrap_or_else(|| self.limits.clone());
+        let (runtime, at_rest) = (self.runtime.clone(), self.at_rest.clone());
+        async move { run_turn(&runtime, &at_rest, turn, name, &limits, last).await }
+    }
+}
+
+fn lock(at_rest: &Mutex<AtRest>) -> std::sync::MutexGuard<'_, AtRest> {
+    // Nothing panics while holding it; and if it did, both fields are whole values.
+    at_rest.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Takes the slot out for the turn: whatever happens to this future, the checkpoint stays.
+async fn take_slot(
+    runtime: &Runtime,
+    at_rest: &Mutex<AtRest>,
+    limits: &Limits,
+) -> Result<(Slot, bool), SandboxError> {
+    let (slot, checkpoint) = {
+        let mut at_rest = lock(at_rest);
+        if let Some(slot) = &mut at_rest.slot {
+            let (pages, state) = slot.checkpoint(&runtime.image)?;
+            at_rest.checkpoint = Checkpoint {
+                pages: Some(Arc::new(pages)),
+                state,
+                started: true,
+            };
+        }
+        (at_rest.slot.take(), at_rest.checkpoint.clone())
+    };
+    let started = checkpoint.started;
+    if let Some(slot) = slot {
+        return Ok((slot, started));
+    }
+    let slot = match &checkpoint.pages {
+        None => runtime.fresh_slot(limits, checkpoint.state).await?,
+        Some(pages) => {
+            runtime
+                .new_slot(limits, checkpoint.state, Some(pages))
+                .await?
+        }
+    };
+    Ok((slot, started))
+}
+
+async fn run_turn(
+    runtime: &Runtime,
+    at_rest: &Mutex<AtRest>,
+    turn: Turn,
+    name: String,
+    limits: &Limits,
+    last: bool,
+) -> Result<Execution, SandboxError> {
+    let begun = Instant::now();
+    let watch = Watch::new(limits.wall, turn.cancel.clone());
+    let (mut slot, started) = take_slot(runtime, at_rest, limits).await?;
+    let request = TurnRequest {
+        code: turn.code,
+        name,
+        argv: turn.argv,
+        env: turn.env,
+        bind: turn.bind,
+        first: !started,
+        last,
+        agent: turn.agent,
+    };
+    let frame = serde_json::to_vec(&request)
+        .map_err(|e| SandboxError::Setting(format!("this turn cannot be sent: {e}")))?;
+    let size = slot.memory().len() as u64;
+    let host = slot.host();
+    host.limiter.max = limits.memory.max(size);
+    host.limiter.peak = size;
+    host.output = Output::new(limits.output, turn.events);
+    host.watch = watch.clone();
+    if let Some(stdin) = turn.stdin {
+        host.stdin = stdin;
+        host.state.stdin_read = 0;
+    }
+    let door = Door::new(limits, frame);
+    let (ended, fuel) = slot.call(RUN_TURN, door, limits.fuel, &watch).await?;
+
+    let host = slot.host();
+    let (stdout, stderr, transcript) = host.output.finish();
+    let told = host.door.ended.take();
+    let usage = Usage {
+        wall: begun.elapsed(),
+        fuel,
+        peak_memory_bytes: host.limiter.peak,
+        door_calls: host.door.calls,
+        door_bytes: host.door.bytes,
+    };
+    let rolled_back = !matches!(ended, Ended::Returned);
+    if !rolled_back {
+        lock(at_rest).slot = Some(slot);
+    }
+    let (mut result, mut answer) = (None, None);
+    let outcome = match ended {
+        Ended::Returned => match told {
+            Some(end) => {
+                result = end.result;
+                answer = end.answer.map(|a| a.value);
+                match (end.error, end.exit) {
+                    (Some(error), _) => Outcome::Raised(error),
+                    (None, Some(code)) => Outcome::Exited {
+                        code: (code & 0xFF) as i32,
+                    },
+                    (None, None) => Outcome::Completed,
+                }
+            }
+            None => Outcome::Trapped {
+                reason: "the code left the interpreter unable to tell how it ended".into(),
+            },
+        },
+        Ended::Exited(code) => Outcome::Exited { code: code & 0xFF },
+        Ended::OutOfFuel => Outcome::OutOfFuel {
+            budget: limits.fuel.unwrap_or(u64::MAX),
+        },
+        Ended::Trapped(reason) => Outcome::Trapped { reason },
+        Ended::Stopped(Stop::TimedOut) => Outcome::TimedOut { limit: limits.wall },
+        Ended::Stopped(Stop::Cancelled) => Outcome::Cancelled,
+    };
+    Ok(Execution {
+        outcome,
+        stdout,
+        stderr,
+        transcript,
+        result,
+        answer,
+        rolled_back,
+        usage,
+    })
+}

@@ -1,0 +1,197 @@
+//! A slot: one store and instance, with a memory that can be restored and reset.
+
+use wasmtime::{AsContextMut, Memory, Store, Trap, TypedFunc};
+
+use super::door::Door;
+use super::engine::Engine;
+use super::error::SandboxError;
+use super::host::{GuestState, Host, ProcessExit};
+use super::memory::{Image, Pages};
+use super::meter;
+use super::stop::{Stop, Watch, guard};
+
+/// With more changed pages than this, mapping afresh costs less than copying back and scanning.
+const MAX_RESET_PAGES: usize = 4096;
+
+pub(crate) struct Slot {
+    store: Store<Host>,
+    memory: Memory,
+    turn: TypedFunc<(u32, u32), i32>,
+    alloc: TypedFunc<u32, u32>,
+    start: Option<TypedFunc<(), ()>>,
+    /// Kept between resets, so that finding changes allocates nothing.
+    changed: Vec<u32>,
+}
+
+/// How a call into the guest ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// It returned: the instance is at rest and can go on.
+    Returned,
+    /// The guest ended its process.
+    Exited(i32),
+    OutOfFuel,
+    Trapped(String),
+    Stopped(Stop),
+}
+
+impl Slot {
+    /// A new instance, holding only what the module's own data segments put there.
+    pub(crate) async fn instantiate(engine: &Engine, host: Host) -> Result<Self, SandboxError> {
+        let mut store = Store::new(&engine.engine, host);
+        store.limiter(|host| &mut host.limiter);
+        meter::arm(&mut store, None).map_err(SandboxError::engine)?;
+        let instance = engine
+            .pre
+            .instantiate_async(&mut store)
+            .await
+            .map_err(SandboxError::engine)?;
+        let memory = instance
+            .get_memory(&mut store, "memory")
+            .ok_or_else(|| missing("memory"))?;
+        let turn = instance
+            .get_typed_func(&mut store, "turn")
+            .map_err(|_| missing("turn"))?;
+        let alloc: TypedFunc<u32, u32> = instance
+            .get_typed_func(&mut store, "host_alloc")
+            .map_err(|_| missing("host_alloc"))?;
+        let start = instance.get_typed_func(&mut store, "_initialize").ok();
+        let host = store.data_mut();
+        host.memory = Some(memory);
+        host.alloc = Some(alloc.clone());
+        Ok(Self {
+            store,
+            memory,
+            turn,
+            alloc,
+            start,
+            changed: Vec::new(),
+        })
+    }
+
+    /// Runs the reactor's own start: only where no image is restored.
+    pub(crate) async fn initialize(&mut self) -> Result<(), SandboxError> {
+        let Some(start) = self.start.clone() else {
+            return Err(missing("_initialize"));
+        };
+        start
+            .call_async(&mut self.store, ())
+            .await
+            .map_err(|e| SandboxError::Start(format!("{e:#}")))
+    }
+
+    /// Brings a new instance to the image's state and, over it, to that of a checkpoint.
+    pub(crate) fn restore(
+        &mut self,
+        image: &Image,
+        over: Option<&Pages>,
+    ) -> Result<(), SandboxError> {
+        let len = over.map_or(image.len(), |pages| pages.memory_len.max(image.len()));
+        let has = self.memory.data_size(&self.store);
+        if has > image.len() {
+            return Err(SandboxError::Start(
+                "the base image is smaller than the module's first memory".into(),
+            ));
+        }
+        let grow = (len - has).div_ceil(64 << 10) as u64;
+        self.memory.grow(&mut self.store, grow).map_err(|_| {
+            SandboxError::Setting(format!(
+                "the memory limit of {} MiB is less than the {} MiB that the interpreter with its \
+                 preloaded packages takes; give more",
+                self.store.data().limiter.max >> 20,
+                len.div_ceil(1 << 20)
+            ))
+        })?;
+        let memory = self.memory.data_mut(&mut self.store);
+        image
+            .lay(memory)
+            .map_err(|e| SandboxError::Engine(format!("mapping the base image: {e}")))?;
+        if let Some(pages) = over {
+            pages.apply(memory);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn host(&mut self) -> &mut Host {
+        self.store.data_mut()
+    }
+
+    pub(crate) fn memory(&self) -> &[u8] {
+        self.memory.data(&self.store)
+    }
+
+    /// What a checkpoint keeps. Only at rest.
+    pub(crate) fn checkpoint(
+        &mut self,
+        image: &Image,
+    ) -> Result<(Pages, GuestState), SandboxError> {
+        let memory = self.memory.data(&self.store);
+        image
+            .changed(memory, &mut self.changed)
+            .map_err(|e| SandboxError::Engine(format!("finding changed pages: {e}")))?;
+        let pages = Pages::take(memory, &self.changed);
+        Ok((pages, self.store.data().state.clone()))
+    }
+
+    /// Puts the image back, so that the slot can serve somebody else. `false`: it cannot, and
+    /// must be dropped. Only at rest, never after a trap.
+    pub(crate) fn reset(&mut self, image: &Image) -> bool {
+        let memory = self.memory.data_mut(&mut self.store);
+        if memory.len() != image.len() || image.changed(memory, &mut self.changed).is_err() {
+            return false;
+        }
+        if self.changed.len() > MAX_RESET_PAGES {
+            return image.lay(memory).is_ok();
+        }
+        image.put_back(memory, &self.changed);
+        true
+    }
+
+    /// Runs `source` in the guest until it returns or is stopped. Returns how it ended and the
+    /// fuel it used.
+    pub(crate) async fn call(
+        &mut self,
+        source: &str,
+        door: Door,
+        budget: Option<u64>,
+        watch: &Watch,
+    ) -> Result<(Ended, u64), SandboxError> {
+        self.host().door = door;
+        meter::arm(&mut self.store, budget).map_err(SandboxError::engine)?;
+        let guarded = guard(self.enter(source), watch).await;
+        let ended = match guarded {
+            Err(stop) => Ended::Stopped(stop),
+            Ok(Ok(_status)) => Ended::Returned,
+            Ok(Err(error)) => classify(&error),
+        };
+        Ok((ended, meter::spent(&self.store, budget)))
+    }
+
+    async fn enter(&mut self, source: &str) -> wasmtime::Result<i32> {
+        let len = source.len() as u32;
+        let at = self.alloc.call_async(&mut self.store, len).await?;
+        self.memory
+            .write(self.store.as_context_mut(), at as usize, source.as_bytes())?;
+        self.turn.call_async(&mut self.store, (at, len)).await
+    }
+}
+
+fn missing(export: &str) -> SandboxError {
+    SandboxError::Start(format!("its module has no export `{export}`"))
+}
+
+fn classify(error: &wasmtime::Error) -> Ended {
+    if let Some(ProcessExit(code)) = error.downcast_ref() {
+        Ended::Exited(*code)
+    } else if let Some(stop) = error.downcast_ref::<Stop>() {
+        Ended::Stopped(*stop)
+    } else if let Some(trap) = error.downcast_ref::<Trap>() {
+        if meter::is_exhausted(*trap) {
+            Ended::OutOfFuel
+        } else {
+            Ended::Trapped(trap.to_string())
+        }
+    } else {
+        Ended::Trapped(format!("{error:#}"))
+    }
+}

@@ -1,0 +1,71 @@
+//! What the guest reads as stdin: bytes that are there, or a stream that is read as it asks.
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use tokio::sync::mpsc::Receiver;
+
+/// The most a session reads from a stream, in bytes. What was read is kept, so that a turn that
+/// is taken back finds it again.
+const MAX_STREAM: usize = 256 << 20;
+
+/// A guest's stdin. Clones are the same stream.
+#[derive(Debug, Clone, Default)]
+pub struct Stdin(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    Bytes(Arc<[u8]>),
+    Stream(Arc<Mutex<Stream>>),
+}
+
+#[derive(Debug)]
+struct Stream {
+    read: Vec<u8>,
+    more: Receiver<Vec<u8>>,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self::Bytes(Arc::from([]))
+    }
+}
+
+impl Stdin {
+    /// A stream: each message is a piece, the closed channel its end. Read only when the code
+    /// reads, so a sender with a bounded channel waits for it.
+    pub fn stream(more: Receiver<Vec<u8>>) -> Self {
+        Self(Source::Stream(Arc::new(Mutex::new(Stream {
+            read: Vec::new(),
+            more,
+        }))))
+    }
+
+    /// Up to `most` bytes from position `at` on, waiting for the first; empty at the end.
+    pub(crate) async fn read(&self, at: usize, most: usize) -> Vec<u8> {
+        match &self.0 {
+            Source::Bytes(bytes) => piece(bytes, at, most),
+            Source::Stream(stream) => {
+                let mut stream = stream.lock().await;
+                while stream.read.len() <= at && stream.read.len() < MAX_STREAM {
+                    match stream.more.recv().await {
+                        Some(more) => stream.read.extend_from_slice(&more),
+                        None => break,
+                    }
+                }
+                piece(&stream.read, at, most)
+            }
+        }
+    }
+}
+
+fn piece(bytes: &[u8], at: usize, most: usize) -> Vec<u8> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest[..rest.len().min(most)].to_vec()
+}
+
+impl<T: Into<Arc<[u8]>>> From<T> for Stdin {
+    fn from(bytes: T) -> Self {
+        Self(Source::Bytes(bytes.into()))
+    }
+}

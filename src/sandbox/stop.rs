@@ -1,0 +1,112 @@
+//! Stopping a turn: by its wall time, or because somebody asks.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+/// A handle that stops a running turn from elsewhere, e.g. on Ctrl-C. Clones stop the same turn.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    cancelled: AtomicBool,
+    notify: Notify,
+}
+
+impl Cancel {
+    /// A handle that nobody has used yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stops the turn; a turn that starts later with this handle stops at once.
+    pub fn cancel(&self) {
+        self.0.cancelled.store(true, Ordering::SeqCst);
+        self.0.notify.notify_waiters();
+    }
+
+    /// Whether [`Cancel::cancel`] was called.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.cancelled.load(Ordering::SeqCst)
+    }
+
+    /// Waits until [`Cancel::cancel`] is called.
+    pub async fn cancelled(&self) {
+        let notified = self.0.notify.notified();
+        if !self.is_cancelled() {
+            notified.await;
+        }
+    }
+}
+
+/// Why a turn was stopped. Also the error a host call returns to unwind the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error("the wall time is used up")]
+    TimedOut,
+    #[error("the turn was cancelled")]
+    Cancelled,
+}
+
+/// What can stop a turn.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    deadline: Instant,
+    cancel: Cancel,
+}
+
+/// Further away than any turn lasts; `Instant` cannot hold every `Duration`.
+const FAR: Duration = Duration::from_secs(365 * 86_400);
+
+impl Watch {
+    pub(crate) fn new(wall: Duration, cancel: Cancel) -> Self {
+        Self {
+            deadline: Instant::now() + wall.min(FAR),
+            cancel,
+        }
+    }
+
+    pub(crate) fn endless() -> Self {
+        Self::new(FAR, Cancel::new())
+    }
+
+    pub(crate) fn check(&self) -> Result<(), Stop> {
+        if self.cancel.is_cancelled() {
+            Err(Stop::Cancelled)
+        } else if Instant::now() >= self.deadline {
+            Err(Stop::TimedOut)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// Drives `turn` until it ends or is to stop. It looks at the clock whenever the guest gives way,
+/// so a guest that never waits is stopped as surely as one that only waits.
+pub(crate) async fn guard<F: Future>(turn: F, watch: &Watch) -> Result<F::Output, Stop> {
+    let mut turn = pin!(turn);
+    let mut cancelled = pin!(watch.cancel.cancelled());
+    let mut timeout = pin!(tokio::time::sleep_until(watch.deadline.into()));
+    poll_fn(|cx| {
+        if let Err(stop) = watch.check() {
+            return Poll::Ready(Err(stop));
+        }
+        if let Poll::Ready(output) = turn.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        if cancelled.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(Stop::Cancelled));
+        }
+        if timeout.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Err(Stop::TimedOut));
+        }
+        Poll::Pending
+    })
+    .await
+}

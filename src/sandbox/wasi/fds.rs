@@ -1,0 +1,121 @@
+//! The guest's descriptor table.
+
+use std::sync::Arc;
+
+use super::abi::{Errno, Result};
+use crate::sandbox::vfs::{Ino, Tree};
+
+#[derive(Debug, Clone)]
+pub(crate) enum Fd {
+    Stdin,
+    Stdout,
+    Stderr,
+    Dir {
+        ino: Ino,
+        /// The guest path, for the folders that are there from the start.
+        preopen: Option<&'static str>,
+        /// The listing being read, taken at its start so that changes meanwhile cannot upset it.
+        listing: Option<Arc<Vec<(Arc<str>, Ino, u8)>>>,
+    },
+    File {
+        ino: Ino,
+        offset: u64,
+        append: bool,
+        read: bool,
+        write: bool,
+    },
+}
+
+/// Descriptors 0 to 2 are the streams, 3 is `/`, 4 the pack's data folder where there is one.
+#[derive(Debug, Clone)]
+pub(crate) struct Fds {
+    slots: Vec<Option<Fd>>,
+    pub(crate) max: u64,
+}
+
+impl Fds {
+    pub(crate) fn new(root: Ino, data: Option<(Ino, &'static str)>, max: u64) -> Self {
+        let dir = |ino, path| {
+            Some(Fd::Dir {
+                ino,
+                preopen: Some(path),
+                listing: None,
+            })
+        };
+        let mut slots = vec![
+            Some(Fd::Stdin),
+            Some(Fd::Stdout),
+            Some(Fd::Stderr),
+            dir(root, "/"),
+        ];
+        if let Some((ino, path)) = data {
+            slots.push(dir(ino, path));
+        }
+        Self { slots, max }
+    }
+
+    pub(crate) fn get(&self, fd: u32) -> Result<&Fd> {
+        self.slots
+            .get(fd as usize)
+            .and_then(Option::as_ref)
+            .ok_or(Errno::Badf)
+    }
+
+    pub(crate) fn get_mut(&mut self, fd: u32) -> Result<&mut Fd> {
+        self.slots
+            .get_mut(fd as usize)
+            .and_then(Option::as_mut)
+            .ok_or(Errno::Badf)
+    }
+
+    /// The folder behind `fd`.
+    pub(crate) fn dir(&self, fd: u32) -> Result<Ino> {
+        match self.get(fd)? {
+            Fd::Dir { ino, .. } => Ok(*ino),
+            _ => Err(Errno::Notdir),
+        }
+    }
+
+    /// Puts `new` at the lowest free number.
+    pub(crate) fn open(&mut self, new: Fd, tree: &mut Tree) -> Result<u32> {
+        let free = self.slots.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.slots.len());
+        if at as u64 >= self.max {
+            return Err(Errno::Mfile);
+        }
+        if let Fd::File { ino, .. } | Fd::Dir { ino, .. } = &new {
+            tree.opened(*ino)?;
+        }
+        if at == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.slots[at] = Some(new);
+        Ok(at as u32)
+    }
+
+    pub(crate) fn close(&mut self, fd: u32, tree: &mut Tree) -> Result<()> {
+        let slot = self.slots.get_mut(fd as usize).ok_or(Errno::Badf)?;
+        match slot.take().ok_or(Errno::Badf)? {
+            // The roots stay: without them the guest could open nothing any more.
+            keep @ Fd::Dir {
+                preopen: Some(_), ..
+            } => {
+                *slot = Some(keep);
+                Err(Errno::Notsup)
+            }
+            Fd::File { ino, .. } | Fd::Dir { ino, .. } => {
+                tree.closed(ino);
+                Ok(())
+            }
+            Fd::Stdin | Fd::Stdout | Fd::Stderr => Ok(()),
+        }
+    }
+
+    /// Whether nothing but the streams and the roots is open.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.slots
+            .iter()
+            .flatten()
+            .all(|fd| !matches!(fd, Fd::File { .. } | Fd::Dir { preopen: None, .. }))
+    }
+}

@@ -1,0 +1,414 @@
+//! The calls on open descriptors.
+
+use super::abi::{Errno, Guest, Result};
+use super::fds::Fd;
+use super::{Host, path};
+use crate::event::Stream;
+use crate::sandbox::vfs::Stat;
+
+const FDFLAGS_APPEND: u16 = 1;
+const RIGHTS_ALL: u64 = u64::MAX >> 34;
+const RIGHTS_FD_READ: u64 = 1 << 1;
+const RIGHTS_FD_SEEK: u64 = 1 << 2;
+const RIGHTS_FD_TELL: u64 = 1 << 5;
+const RIGHTS_FD_WRITE: u64 = 1 << 6;
+const CHARACTER_DEVICE: u8 = 2;
+const DIRECTORY: u8 = 3;
+
+/// The most one read or write moves; the guest's C library loops for the rest. Keeps one call
+/// short, so that time-outs hold.
+const MAX_TRANSFER: u32 = 16 << 20;
+/// The most one read takes from stdin.
+pub(super) const MAX_STDIN: usize = 64 << 10;
+
+pub(super) fn advise(_: &mut Guest, h: &mut Host, fd: u32) -> Result<()> {
+    h.state.fds.get(fd).map(|_| ())
+}
+
+pub(super) fn close(_: &mut Guest, h: &mut Host, fd: u32) -> Result<()> {
+    h.state.fds.close(fd, &mut h.state.tree)
+}
+
+/// `fd_sync` and `fd_datasync`: a tree in memory has nothing to flush.
+pub(super) fn sync(_: &mut Guest, h: &mut Host, fd: u32) -> Result<()> {
+    h.state.fds.get(fd).map(|_| ())
+}
+
+pub(super) fn fdstat_get(m: &mut Guest, h: &mut Host, fd: u32, out: u32) -> Result<()> {
+    let (filetype, flags, rights) = match h.state.fds.get(fd)? {
+        Fd::Stdin => (CHARACTER_DEVICE, 0, RIGHTS_FD_READ),
+        // Without the rights to seek and tell, the C library takes them for a terminal-like
+        // stream; `isatty` is then true and Python flushes by line.
+        Fd::Stdout | Fd::Stderr => (CHARACTER_DEVICE, 0, RIGHTS_FD_WRITE | RIGHTS_FD_SEEK),
+        Fd::Dir { .. } => (DIRECTORY, 0, RIGHTS_ALL),
+        Fd::File {
+            ino,
+            append,
+            read,
+            write,
+            ..
+        } => {
+            let mut rights = RIGHTS_ALL & !(RIGHTS_FD_READ | RIGHTS_FD_WRITE);
+            if *read {
+                rights |= RIGHTS_FD_READ;
+            }
+            if *write {
+                rights |= RIGHTS_FD_WRITE;
+            }
+            let flags = if *append { FDFLAGS_APPEND } else { 0 };
+            (
+                h.state.tree.stat(*ino)?.filetype,
+                flags,
+                rights | RIGHTS_FD_SEEK | RIGHTS_FD_TELL,
+            )
+        }
+    };
+    let mut stat = [0; 24];
+    stat[0] = filetype;
+    stat[2..4].copy_from_slice(&flags.to_le_bytes());
+    stat[8..16].copy_from_slice(&rights.to_le_bytes());
+    stat[16..24].copy_from_slice(&RIGHTS_ALL.to_le_bytes());
+    m.write(out, &stat)
+}
+
+pub(super) fn fdstat_set_flags(_: &mut Guest, h: &mut Host, fd: u32, flags: u32) -> Result<()> {
+    if let Fd::File { append, .. } = h.state.fds.get_mut(fd)? {
+        *append = flags & u32::from(FDFLAGS_APPEND) != 0;
+    }
+    Ok(())
+}
+
+pub(super) fn encode_stat(s: &Stat) -> [u8; 64] {
+    let mut b = [0; 64];
+    b[0..8].copy_from_slice(&1u64.to_le_bytes());
+    b[8..16].copy_from_slice(&s.ino.to_le_bytes());
+    b[16] = s.filetype;
+    b[24..32].copy_from_slice(&u64::from(s.links).to_le_bytes());
+    b[32..40].copy_from_slice(&s.size.to_le_bytes());
+    b[40..48].copy_from_slice(&s.accessed.to_le_bytes());
+    b[48..56].copy_from_slice(&s.modified.to_le_bytes());
+    b[56..64].copy_from_slice(&s.changed.to_le_bytes());
+    b
+}
+
+pub(super) fn filestat_get(m: &mut Guest, h: &mut Host, fd: u32, out: u32) -> Result<()> {
+    let stat = match h.state.fds.get(fd)? {
+        Fd::Dir { ino, .. } | Fd::File { ino, .. } => h.state.tree.stat(*ino)?,
+        Fd::Stdin | Fd::Stdout | Fd::Stderr => Stat {
+            ino: u64::MAX - u64::from(fd),
+            filetype: CHARACTER_DEVICE,
+            links: 1,
+            size: 0,
+            accessed: 0,
+            modified: 0,
+            changed: 0,
+        },
+    };
+    m.write(out, &encode_stat(&stat))
+}
+
+pub(super) fn filestat_set_size(_: &mut Guest, h: &mut Host, fd: u32, size: u64) -> Result<()> {
+    let Fd::File {
+        ino, write: true, ..
+    } = *h.state.fds.get(fd)?
+    else {
+        return Err(Errno::Inval);
+    };
+    let now = h.clock.realtime();
+    h.state.tree.resize(ino, size, &h.quota, now, true)
+}
+
+pub(super) fn filestat_set_times(
+    _: &mut Guest,
+    h: &mut Host,
+    fd: u32,
+    accessed: u64,
+    modified: u64,
+    flags: u32,
+) -> Result<()> {
+    let (Fd::Dir { ino, .. } | Fd::File { ino, .. }) = *h.state.fds.get(fd)? else {
+        return Err(Errno::Inval);
+    };
+    path::set_times(h, ino, accessed, modified, flags)
+}
+
+pub(super) fn prestat_get(m: &mut Guest, h: &mut Host, fd: u32, out: u32) -> Result<()> {
+    let Fd::Dir {
+        preopen: Some(path),
+        ..
+    } = h.state.fds.get(fd)?
+    else {
+        return Err(Errno::Badf);
+    };
+    m.write_u32(out, 0)?;
+    m.write_u32(out.wrapping_add(4), path.len() as u32)
+}
+
+pub(super) fn prestat_dir_name(
+    m: &mut Guest,
+    h: &mut Host,
+    fd: u32,
+    out: u32,
+    len: u32,
+) -> Result<()> {
+    let Fd::Dir {
+        preopen: Some(path),
+        ..
+    } = h.state.fds.get(fd)?
+    else {
+        return Err(Errno::Badf);
+    };
+    if (len as usize) < path.len() {
+        return Err(Errno::Nametoolong);
+    }
+    m.write(out, path.as_bytes())
+}
+
+pub(super) fn read(
+    m: &mut Guest,
+    h: &mut Host,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    out: u32,
+) -> Result<()> {
+    let total = match *h.state.fds.get(fd)? {
+        Fd::File {
+            ino,
+            offset,
+            read: true,
+            ..
+        } => {
+            let total = read_file(m, h, ino, offset, iovs, count)?;
+            if let Fd::File { offset, .. } = h.state.fds.get_mut(fd)? {
+                *offset += u64::from(total);
+            }
+            total
+        }
+        Fd::Dir { .. } => return Err(Errno::Isdir),
+        _ => return Err(Errno::Badf),
+    };
+    m.write_u32(out, total)
+}
+
+/// Hands `bytes`, taken from stdin, to the guest, as much of it as its buffers hold.
+pub(super) fn read_stdin(
+    m: &mut Guest,
+    h: &mut Host,
+    bytes: &[u8],
+    (iovs, count): (u32, u32),
+    out: u32,
+) -> Result<()> {
+    let mut rest = bytes;
+    for (ptr, len) in m.iovecs(iovs, count)? {
+        let (now, later) = rest.split_at(rest.len().min(len as usize));
+        m.write(ptr, now)?;
+        rest = later;
+    }
+    let taken = bytes.len() - rest.len();
+    h.state.stdin_read += taken;
+    m.write_u32(out, taken as u32)
+}
+
+fn read_file(m: &mut Guest, h: &Host, ino: u64, offset: u64, iovs: u32, count: u32) -> Result<u32> {
+    let mut total = 0;
+    for (ptr, len) in m.iovecs(iovs, count)? {
+        let len = len.min(MAX_TRANSFER - total);
+        let at = offset.checked_add(u64::from(total)).ok_or(Errno::Fbig)?;
+        let n = h.state.tree.read_at(ino, m.slice_mut(ptr, len)?, at)? as u32;
+        total += n;
+        if n < len || total == MAX_TRANSFER {
+            break;
+        }
+    }
+    Ok(total)
+}
+
+pub(super) fn pread(
+    m: &mut Guest,
+    h: &mut Host,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    offset: u64,
+    out: u32,
+) -> Result<()> {
+    let total = match *h.state.fds.get(fd)? {
+        Fd::File {
+            ino, read: true, ..
+        } => read_file(m, h, ino, offset, iovs, count)?,
+        Fd::File { .. } => return Err(Errno::Badf),
+        Fd::Dir { .. } => return Err(Errno::Isdir),
+        _ => return Err(Errno::Spipe),
+    };
+    m.write_u32(out, total)
+}
+
+pub(super) fn write(
+    m: &mut Guest,
+    h: &mut Host,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    out: u32,
+) -> Result<()> {
+    let total = match *h.state.fds.get(fd)? {
+        Fd::Stdout => write_stream(m, h, Stream::Stdout, iovs, count)?,
+        Fd::Stderr => write_stream(m, h, Stream::Stderr, iovs, count)?,
+        Fd::File {
+            ino,
+            offset,
+            append,
+            write: true,
+            ..
+        } => {
+            let at = if append {
+                h.state.tree.stat(ino)?.size
+            } else {
+                offset
+            };
+            let total = write_file(m, h, ino, at, iovs, count)?;
+            if let Fd::File { offset, .. } = h.state.fds.get_mut(fd)? {
+                *offset = at + u64::from(total);
+            }
+            total
+        }
+        _ => return Err(Errno::Badf),
+    };
+    m.write_u32(out, total)
+}
+
+fn write_stream(m: &mut Guest, h: &mut Host, stream: Stream, iovs: u32, count: u32) -> Result<u32> {
+    let mut total: u32 = 0;
+    for (ptr, len) in m.iovecs(iovs, count)? {
+        h.output.write(stream, m.slice(ptr, len)?);
+        m.moved += u64::from(len);
+        total = total.checked_add(len).ok_or(Errno::Inval)?;
+    }
+    Ok(total)
+}
+
+fn write_file(
+    m: &mut Guest,
+    h: &mut Host,
+    ino: u64,
+    offset: u64,
+    iovs: u32,
+    count: u32,
+) -> Result<u32> {
+    let now = h.clock.realtime();
+    let mut total = 0;
+    for (ptr, len) in m.iovecs(iovs, count)? {
+        let len = len.min(MAX_TRANSFER - total);
+        let at = offset.checked_add(u64::from(total)).ok_or(Errno::Fbig)?;
+        let bytes = m.slice(ptr, len)?;
+        match h.state.tree.write_at(ino, bytes, at, &h.quota, now) {
+            Ok(n) => {
+                total += n as u32;
+                m.moved += n as u64;
+            }
+            // What has been written counts; the next call meets the error again.
+            Err(_) if total > 0 => break,
+            Err(e) => return Err(e),
+        }
+        if total == MAX_TRANSFER {
+            break;
+        }
+    }
+    Ok(total)
+}
+
+pub(super) fn pwrite(
+    m: &mut Guest,
+    h: &mut Host,
+    fd: u32,
+    iovs: u32,
+    count: u32,
+    offset: u64,
+    out: u32,
+) -> Result<()> {
+    let total = match *h.state.fds.get(fd)? {
+        Fd::File {
+            ino, write: true, ..
+        } => write_file(m, h, ino, offset, iovs, count)?,
+        Fd::Stdin | Fd::Stdout | Fd::Stderr => return Err(Errno::Spipe),
+        _ => return Err(Errno::Badf),
+    };
+    m.write_u32(out, total)
+}
+
+pub(super) fn seek(
+    m: &mut Guest,
+    h: &mut Host,
+    fd: u32,
+    delta: i64,
+    whence: u32,
+    out: u32,
+) -> Result<()> {
+    let Fd::File { ino, offset, .. } = *h.state.fds.get(fd)? else {
+        return Err(Errno::Spipe);
+    };
+    let base = match whence {
+        0 => 0,
+        1 => offset,
+        2 => h.state.tree.stat(ino)?.size,
+        _ => return Err(Errno::Inval),
+    };
+    let to = base
+        .checked_add_signed(delta)
+        .filter(|to| *to <= i64::MAX as u64)
+        .ok_or(Errno::Inval)?;
+    if let Fd::File { offset, .. } = h.state.fds.get_mut(fd)? {
+        *offset = to;
+    }
+    m.write_u64(out, to)
+}
+
+pub(super) fn tell(m: &mut Guest, h: &mut Host, fd: u32, out: u32) -> Result<()> {
+    let Fd::File { offset, .. } = *h.state.fds.get(fd)? else {
+        return Err(Errno::Spipe);
+    };
+    m.write_u64(out, offset)
+}
+
+pub(super) fn readdir(
+    m: &mut Guest,
+    h: &mut Host,
+    fd: u32,
+    buf: u32,
+    len: u32,
+    cookie: u64,
+    out: u32,
+) -> Result<()> {
+    let Fd::Dir { ino, listing, .. } = h.state.fds.get_mut(fd)? else {
+        return Err(Errno::Notdir);
+    };
+    if cookie == 0 || listing.is_none() {
+        *listing = Some(std::sync::Arc::new(h.state.tree.list(*ino)?));
+    }
+    let Some(entries) = listing.clone() else {
+        return Err(Errno::Io);
+    };
+    // Taking a listing costs by its length, and so does asking for it again and again.
+    m.moved += entries.len() as u64 * 64;
+    let start = usize::try_from(cookie).map_err(|_| Errno::Inval)?;
+    let target = m.slice_mut(buf, len)?;
+    let mut used = 0;
+    for (i, (name, ino, filetype)) in entries.iter().enumerate().skip(start) {
+        let mut entry = [0; 24];
+        entry[0..8].copy_from_slice(&(i as u64 + 1).to_le_bytes());
+        entry[8..16].copy_from_slice(&ino.to_le_bytes());
+        entry[16..20].copy_from_slice(&(name.len() as u32).to_le_bytes());
+        entry[20] = *filetype;
+        // A cut-off last entry is allowed: the caller asks again from its cookie.
+        for bytes in [&entry[..], name.as_bytes()] {
+            let n = bytes.len().min(target.len() - used);
+            target[used..used + n].copy_from_slice(&bytes[..n]);
+            used += n;
+        }
+        if used == target.len() {
+            break;
+        }
+    }
+    m.write_u32(out, used as u32)
+}

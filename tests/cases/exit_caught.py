@@ -1,0 +1,13 @@
+# SystemExit is an exception like others: caught, the program goes on and ends with 0.
+import sys
+
+for code in (None, 0, 5, "text"):
+    try:
+        sys.exit(code)
+    except SystemExit as error:
+        print(type(error).__name__, repr(error.code))
+try:
+    raise KeyboardInterrupt
+except BaseException as error:
+    print(type(error).__name__, isinstance(error, Exception))
+print("end")

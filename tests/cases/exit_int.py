@@ -1,0 +1,6 @@
+# sys.exit with a number: that is the exit code, and nothing after it runs.
+import sys
+
+print("before")
+sys.exit(7)
+print("never")

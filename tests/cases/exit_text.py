@@ -1,0 +1,5 @@
+# sys.exit with a text: it goes to stderr, and the exit code is 1.
+import sys
+
+print("to stdout")
+sys.exit("to stderr")

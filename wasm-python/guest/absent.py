@@ -1,0 +1,63 @@
+"""Honest errors for what a sandbox has not: each says what to use instead."""
+
+import errno
+import importlib.abc
+import os
+import sys
+
+
+def _processes(what):
+    def absent(*args, **kwargs):
+        raise OSError(
+            errno.ENOTSUP,
+            f"{what} is not available: the sandbox has no processes and no shell; do it in Python",
+        )
+
+    absent.__name__ = absent.__qualname__ = what.rpartition(".")[2]
+    return absent
+
+
+def _network(*args, **kwargs):
+    raise OSError(
+        errno.ENOTSUP,
+        "the sandbox has no network; use the data and tools you were given",
+    )
+
+
+_NOT_INSTALLABLE = {
+    "pip": "packages cannot be installed from inside the sandbox; use those that are there",
+    "ensurepip": "packages cannot be installed from inside the sandbox; use those that are there",
+    "ctypes": "the sandbox has no native libraries to call",
+    "_ctypes": "the sandbox has no native libraries to call",
+}
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    """Refuses the modules that cannot work here, with a reason."""
+
+    def find_spec(self, name, path=None, target=None):
+        top = name.partition(".")[0]
+        if top in _NOT_INSTALLABLE:
+            raise ModuleNotFoundError(
+                f"No module named {name!r}: {_NOT_INSTALLABLE[top]}", name=name
+            )
+        return None
+
+
+def install():
+    """Puts the errors in place. Called while the image is made."""
+    for name in ("system", "popen", "fork", "forkpty", "spawnv", "spawnvp", "posix_spawn", "execv"):
+        setattr(os, name, _processes(f"os.{name}"))
+    import subprocess
+
+    subprocess.Popen.__init__ = _processes("subprocess.Popen")
+    subprocess.Popen.__del__ = lambda self: None
+    try:
+        import socket
+    except ImportError:
+        socket = None
+    if socket is not None:
+        socket.create_connection = _network
+        socket.getaddrinfo = _network
+        socket.socket.connect = _network
+    sys.meta_path.insert(0, _Finder())

@@ -1,0 +1,89 @@
+"""`final_answer(value)`: how an agent's code ends the task."""
+
+import datetime
+import math
+import sys
+
+_MOST_VALUES = 100_000
+_DEEPEST = 50
+
+_given = None
+
+
+class Given(BaseException):
+    """Ends the turn in which the answer was given; no `except Exception` holds it."""
+
+
+def final_answer(value=None):
+    """Gives `value` as the answer to the task and ends the turn.
+
+    The value is turned into JSON: numbers, strings, lists, dicts, numpy and pandas values keep
+    their shape, anything else becomes its `str`.
+    """
+    global _given
+    _given = {"value": plain(value)}
+    raise Given
+
+
+def take():
+    """The answer given since the last call, or None."""
+    global _given
+    given, _given = _given, None
+    return given
+
+
+def plain(value):
+    """`value` in terms of JSON."""
+    return _plain(value, _DEEPEST, [_MOST_VALUES])
+
+
+def _plain(value, depth, left):
+    left[0] -= 1
+    if left[0] < 0 or depth < 0:
+        return "..."
+    if value is None or isinstance(value, (bool, str)):
+        return str(value) if type(value) not in (bool, type(None)) else value
+    if isinstance(value, int):
+        # The host reads 64 bits; a longer number stays exact as text.
+        return int(value) if -(2**63) <= value < 2**64 else str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(value)
+    if isinstance(value, dict):
+        return {_key(k): _plain(v, depth - 1, left) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v, depth - 1, left) for v in value]
+    if isinstance(value, (set, frozenset)):
+        try:
+            value = sorted(value)
+        except TypeError:
+            value = list(value)
+        return [_plain(v, depth - 1, left) for v in value]
+    if isinstance(value, (datetime.date, datetime.time)):
+        return value.isoformat()
+    converted = _scientific(value)
+    if converted is not value:
+        return _plain(converted, depth - 1, left)
+    return str(value)
+
+
+def _key(key):
+    return key if type(key) is str else str(_plain(key, 0, [1]))
+
+
+def _scientific(value):
+    """A numpy or pandas value as the plain Python one, or `value` itself."""
+    numpy = sys.modules.get("numpy")
+    if numpy is not None:
+        if isinstance(value, numpy.generic):
+            return value.item()
+        if isinstance(value, numpy.ndarray):
+            return value.tolist()
+    pandas = sys.modules.get("pandas")
+    if pandas is not None:
+        if isinstance(value, pandas.DataFrame):
+            return value.to_dict("records")
+        if isinstance(value, pandas.Series):
+            return value.to_dict()
+        if isinstance(value, pandas.Index):
+            return value.tolist()
+    return value

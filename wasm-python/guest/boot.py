@@ -1,0 +1,44 @@
+# Runs once, in `__main__`, while the base image is made: loads the runner's modules, imports the
+# warm list, and leaves the interpreter at rest. Any exception here fails the making of the image.
+
+
+def boot():
+    import gc
+    import importlib
+    import json
+    import os
+    import sys
+    import types
+
+    import _host
+
+    frame = json.loads(_host.call(b'{"op":"boot"}'))
+    os.chdir("/home/user")
+    # As with a script: modules the code writes beside itself can be imported.
+    sys.path.insert(0, "/home/user")
+    package = types.ModuleType("_codeact", "The runner inside the sandbox.")
+    package.__path__ = []
+    sys.modules["_codeact"] = package
+    for name, source in frame["modules"]:
+        short = name.rpartition(".")[2]
+        module = types.ModuleType(name)
+        # The prefix by which tracebacks tell the runner's frames from the user's.
+        module.__file__ = f"<codeact>/{short}.py"
+        sys.modules[name] = module
+        setattr(package, short, module)
+        exec(compile(source, module.__file__, "exec"), module.__dict__)
+    for name in frame["warm"]:
+        importlib.import_module(name)
+    package.absent.install()
+    package.turn.rehearse()
+    package.seeds.find()
+    gc.collect()
+    # Preloaded objects leave the collector's sight: it would touch, and so copy, their pages.
+    gc.freeze()
+    _host.call(b'{"op":"end"}')
+
+
+try:
+    boot()
+finally:
+    del boot

@@ -1,0 +1,158 @@
+"""Runs one turn: fetches it through the door, runs it in `__main__`, reports its end."""
+
+import ast
+import atexit
+import builtins
+import json
+import os
+import sys
+
+import _host
+from _codeact import answer, errors, seeds
+
+_main = sys.modules["__main__"].__dict__
+_LONGEST_RESULT = 100_000
+# Given back when memory has run out, so that the end of the turn can still be told.
+_reserve = bytearray(256 * 1024)
+
+
+def run():
+    """One turn. Everything about it comes from the host and goes to the host."""
+    turn = json.loads(_host.call(b'{"op":"begin"}'))
+    _report(_run(turn))
+
+
+def _report(end):
+    global _reserve
+    try:
+        _send(end)
+    except MemoryError:
+        _reserve = None
+        _send(_failed("MemoryError", "the sandbox's memory limit is reached"))
+        _reserve = bytearray(256 * 1024)
+
+
+def _send(end):
+    # Lone surrogates have no place in JSON.
+    frame = json.dumps(end, ensure_ascii=False).encode("utf-8", "replace")
+    reply = _host.call(frame)
+    if reply != b"{}":
+        why = json.loads(reply).get("error", "no reason given")
+        _host.call(json.dumps(_failed("RuntimeError", why)).encode("ascii"))
+
+
+def _run(turn):
+    global _reserve
+    code, name = turn["code"], turn["name"]
+    if turn["first"]:
+        seeds.reseed()
+    if "argv" in turn:
+        sys.argv[:] = turn["argv"]
+    for key, value in turn.get("env", ()):
+        os.environ[key] = value
+    _main.update(turn.get("bind", ()))
+    if turn["agent"]:
+        builtins.final_answer = answer.final_answer
+    errors.remember_source(name, code)
+    end = {"op": "end"}
+    try:
+        _execute(code, name, end)
+        if turn["last"]:
+            atexit._run_exitfuncs()
+    except answer.Given:
+        pass
+    except SystemExit as leaving:
+        end["exit"] = _status(leaving.code)
+        if turn["last"]:
+            atexit._run_exitfuncs()
+    except BaseException as error:
+        try:
+            end["error"] = errors.describe(error)
+        except MemoryError:
+            _reserve = None
+            end = _failed("MemoryError", "the sandbox's memory limit is reached")
+        # The frames hold the turn's values; nothing else should.
+        error.__traceback__ = None
+    given = answer.take()
+    if given is not None:
+        end["answer"] = given
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except Exception:
+            pass
+    if _reserve is None:
+        _reserve = bytearray(256 * 1024)
+    return end
+
+
+def _execute(code, name, end):
+    tree = ast.parse(code, name)
+    last = None
+    # As in a notebook: the final expression is shown, unless a semicolon follows it.
+    if tree.body and isinstance(tree.body[-1], ast.Expr) and not code.rstrip().endswith(";"):
+        last = ast.Expression(tree.body.pop().value)
+    body = compile(tree, name, "exec", dont_inherit=True)
+    if last is not None:
+        future = body.co_flags & _FUTURE
+        last = compile(last, name, "eval", flags=future, dont_inherit=True)
+    exec(body, _main)
+    if last is not None:
+        value = eval(last, _main)
+        if value is not None:
+            _main["_"] = value
+            end["result"] = errors.shorten(repr(value), _LONGEST_RESULT)
+
+
+def _future_flags():
+    import __future__
+
+    flags = 0
+    for feature in __future__.all_feature_names:
+        flags |= getattr(__future__, feature).compiler_flag
+    return flags
+
+
+_FUTURE = _future_flags()
+
+
+def _status(code):
+    """What `sys.exit(code)` means to an operating system."""
+    if code is None:
+        return 0
+    if isinstance(code, int):
+        return code & 0xFF
+    print(code, file=sys.stderr)
+    return 1
+
+
+def _failed(kind, message):
+    return {
+        "op": "end",
+        "error": {
+            "type": kind,
+            "message": message,
+            "frames": [],
+            "traceback": f"{kind}: {message}\n",
+            "bases": [kind, "Exception", "BaseException", "object"],
+        },
+    }
+
+
+def rehearse():
+    """Runs each path once, so that what it loads and caches is in the image."""
+    import io
+
+    keep = sys.stdout, sys.stderr
+    names = set(_main)
+    turn = {"name": "<rehearsal>", "first": True, "last": False, "agent": False}
+    try:
+        sys.stdout = sys.stderr = io.StringIO()
+        for code in ("x = 1\nprint(x)\nx", "def f():\n    1 / 0\nf()", "raise SystemExit", "x ="):
+            for _ in range(3):
+                json.dumps(_run(turn | {"code": code})).encode("ascii")
+    finally:
+        sys.stdout, sys.stderr = keep
+    for name in set(_main) - names:
+        del _main[name]
+    errors.linecache.cache.clear()
