@@ -30,8 +30,12 @@ pub(super) struct Global {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
+    /// Let a model solve a task by writing Python
+    Run(Run),
     /// Run Python without a model
     Exec(Exec),
+    /// See the whole of it at work, without a model or a key
+    Demo(Demo),
     /// Install, list or remove packs (builds of CPython)
     #[command(subcommand)]
     Pack(Pack),
@@ -74,6 +78,74 @@ pub(super) struct Exec {
     /// Print one JSON object: status, stdout, stderr, result, error, usage
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
+const RUN_HELP: &str = "\
+The model is named by --model or CODEACT_MODEL: NAME, PRESET/NAME (e.g. ollama/qwen3,
+openrouter/…) or recorded:FILE. Without a name, the usual variables (OPENAI_API_KEY,
+OPENAI_BASE_URL, OLLAMA_HOST and others') and then servers on this machine decide.
+
+Input piped to stdin is given to the code as `stdin_text`.
+
+Exit codes:
+    0  there is an answer, on stdout
+    1  there is none: the steps were used up, or with --once the program failed
+    2  the command line is wrong
+  125  the runner itself failed, e.g. no model was found
+  130  stopped by Ctrl-C";
+
+/// Let a model solve a task by writing Python, which runs in the sandbox. The answer goes to
+/// stdout, everything else to stderr.
+#[derive(Debug, clap::Args)]
+#[command(after_help = RUN_HELP)]
+pub(super) struct Run {
+    /// What to do; `-` reads it from stdin
+    #[arg(value_name = "TASK")]
+    pub(super) task: String,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
+    /// One reply, which must be only Python, and its stdout is the answer
+    #[arg(long)]
+    pub(super) once: bool,
+    /// The most replies asked of the model
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_steps: u32,
+    /// Print events as JSON lines on stdout
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show the model's replies and observations in full
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    /// All randomness of the code follows from this number; also asked of the model
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
+/// Which model.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Model")]
+pub(super) struct ModelArgs {
+    /// The model: NAME, PRESET/NAME, or recorded:FILE
+    #[arg(long, value_name = "MODEL")]
+    pub(super) model: Option<String>,
+    /// The base URL of an OpenAI-style server, e.g. http://127.0.0.1:8080/v1
+    #[arg(long, value_name = "URL")]
+    pub(super) base_url: Option<String>,
+}
+
+/// Run the laptop task with a recorded reply: everything after the reply is real.
+#[derive(Debug, clap::Args)]
+pub(super) struct Demo {
+    /// Print events as JSON lines on stdout
+    #[arg(long)]
+    pub(super) json: bool,
+    /// Show the model's reply in full
+    #[arg(short, long)]
+    pub(super) verbose: bool,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
 }

@@ -5,9 +5,11 @@
 //! stdout; everything else to stderr.
 
 mod args;
+mod demo;
 mod exec;
 mod exit;
 mod pack;
+mod run;
 mod settings;
 
 use std::ffi::OsString;
@@ -36,6 +38,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let code = runtime.block_on(async {
         match args.command {
+            Command::Run(run) => run::run(run, &args.global).await,
+            Command::Demo(demo) => demo::run(demo, &args.global).await,
             Command::Exec(exec) => exec::run(exec, &args.global).await,
             Command::Pack(pack) => pack::run(pack, &args.global).await,
         }

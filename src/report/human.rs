@@ -1,6 +1,57 @@
 //! What people read on stderr.
 
+use std::io::Write;
+
+use crate::event::{Event, EventSink};
 use crate::sandbox::{Captured, Execution, Outcome};
+
+/// A sink that shows an agent's steps: its code, what the code prints, and with `verbose` the
+/// replies and observations in full.
+pub(crate) fn steps(verbose: bool) -> EventSink {
+    EventSink::new(move |event| {
+        let mut err = anstream::stderr().lock();
+        // Nothing to do about a stderr that cannot be written to.
+        let _ = draw(&mut err, &event, verbose).and_then(|()| err.flush());
+    })
+}
+
+fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<()> {
+    match event {
+        Event::StepStarted { step } => writeln!(err, "{BOLD}step {step}{RESET}"),
+        Event::ReplyDelta { text } if verbose => write!(err, "{DIM}{text}{RESET}"),
+        Event::Reply { .. } if verbose => writeln!(err),
+        Event::ModelRetry {
+            attempt,
+            wait_ms,
+            reason,
+        } => writeln!(
+            err,
+            "try {attempt} failed: {reason}; next in {:.1} s",
+            *wait_ms as f64 / 1e3
+        ),
+        Event::CodeStarted { code, .. } if !verbose => {
+            for line in code.lines() {
+                writeln!(err, "{DIM}  | {line}{RESET}")?;
+            }
+            Ok(())
+        }
+        Event::Output { text, .. } if !verbose => write!(err, "{text}"),
+        Event::Observation { text, .. } if verbose => writeln!(err, "{text}"),
+        // What the code printed has been shown; the rest is why the run goes on.
+        Event::Observation { text, .. } => {
+            let error = text.lines().rev().find(|line| line.contains("Error: "));
+            match error.or_else(|| text.lines().find(|line| line.contains("The code was"))) {
+                Some(line) => writeln!(err, "{line}"),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+const BOLD: &str = "\x1b[1m";
+const DIM: &str = "\x1b[2m";
+const RESET: &str = "\x1b[0m";
 
 /// How a turn ended, where its own output does not say so.
 pub(crate) fn ending(execution: &Execution, quiet: bool) {

@@ -2,8 +2,22 @@
 
 use serde_json::{Value, json};
 
+use std::io::Write;
+
 use super::human::{dropped, sentence};
+use crate::event::EventSink;
 use crate::sandbox::{Execution, Outcome};
+
+/// A sink that writes each event as one JSON line to stdout.
+pub(crate) fn lines() -> EventSink {
+    EventSink::new(|event| {
+        if let Ok(line) = serde_json::to_string(&event) {
+            let mut out = std::io::stdout().lock();
+            // A reader that has gone away has seen enough.
+            let _ = writeln!(out, "{line}").and_then(|()| out.flush());
+        }
+    })
+}
 
 /// `status` is one of `ok`, `error`, `exit`, `timeout`, `out_of_fuel`, `cancelled`, `trap`.
 pub(crate) fn execution(e: &Execution) -> Value {

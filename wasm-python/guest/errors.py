@@ -40,6 +40,9 @@ def _drop_our_frames(report):
         if not todo:
             return
         one = todo.pop()
+        if isinstance(one._str, str):
+            # CPython's advice for an interpreter started without site-packages.
+            one._str = one._str.partition(". Site initialization is disabled")[0]
         one.stack[:] = [frame for frame in one.stack if not frame.filename.startswith(_OURS)]
         todo += [link for link in (one.__cause__, one.__context__) if link is not None]
         todo += one.exceptions or ()

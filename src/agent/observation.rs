@@ -1,0 +1,210 @@
+//! What the model is told of its code: an `Execution` as text.
+
+use crate::event::Stream;
+use crate::sandbox::{Captured, Exception, Execution, Outcome};
+
+/// The longest observation's parts, in characters; a context window is not a log file.
+const MAX_OUTPUT: usize = 8_000;
+const MAX_RESULT: usize = 4_000;
+const MAX_ERROR: usize = 3_000;
+
+/// The first word of every observation; also the stop sequence that keeps a model from making
+/// one up.
+pub(super) const PREFIX: &str = "Observation:";
+
+/// Tells `execution` to the model.
+pub(super) fn text(execution: &Execution) -> String {
+    let mut text = String::from(PREFIX);
+    let output: String = (execution.transcript.iter())
+        .map(|(stream, text)| match stream {
+            Stream::Stdout | Stream::Stderr => text.as_str(),
+        })
+        .collect();
+    let output = output.trim_end();
+    if !output.is_empty() {
+        text += "\nOutput:\n";
+        text += &shorten(output, MAX_OUTPUT);
+    }
+    for (name, captured) in [("stdout", &execution.stdout), ("stderr", &execution.stderr)] {
+        text += &cut(name, captured);
+    }
+    if let Some(result) = &execution.result {
+        text += "\nValue of the last expression:\n";
+        text += &shorten(result, MAX_RESULT);
+    }
+    let ending = ending(execution);
+    if !ending.is_empty() {
+        text.push('\n');
+        text += &ending;
+    } else if output.is_empty() && execution.result.is_none() {
+        text += "\nThe code ran without an error, but it printed nothing and has no final value. \
+                 Print what you need to see, or call final_answer(value) with the answer.";
+    } else {
+        text += "\nThe code ran without an error. If this is all you need, call \
+                 final_answer(value) in a ```python block, with the value computed by the code; \
+                 else go on.";
+    }
+    text
+}
+
+fn cut(name: &str, captured: &Captured) -> String {
+    if captured.dropped_bytes == 0 {
+        return String::new();
+    }
+    format!(
+        "\n({name} was cut: {} bytes over the limit were dropped. Print less.)",
+        captured.dropped_bytes
+    )
+}
+
+fn ending(execution: &Execution) -> String {
+    let undone = "All variables are as they were before this code.";
+    match &execution.outcome {
+        Outcome::Completed => String::new(),
+        Outcome::Raised(error) => format!(
+            "Error:\n{}\nFix the code and send the whole block again.",
+            shorten(&own_traceback(error), MAX_ERROR)
+        ),
+        Outcome::Exited { code } => format!(
+            "The code ended itself with exit status {code}. Do not call exit; call \
+             final_answer(value) with the answer."
+        ),
+        Outcome::TimedOut { limit } => format!(
+            "The code was stopped: it ran longer than {} seconds. {undone} Use a faster way.",
+            limit.as_secs_f64()
+        ),
+        Outcome::OutOfFuel { budget } => format!(
+            "The code was stopped: it used up its budget of {budget} instructions. {undone} Use \
+             a faster way."
+        ),
+        Outcome::Cancelled => format!("The code was stopped by the user. {undone}"),
+        Outcome::Trapped { reason } => {
+            format!("The interpreter failed: {reason}. {undone} Try another way.")
+        }
+    }
+}
+
+/// The traceback, its middle left out where libraries make it long: what a model needs is its own
+/// line and the error.
+fn own_traceback(error: &Exception) -> String {
+    if error.traceback.len() <= MAX_ERROR {
+        return error.traceback.trim_end().to_owned();
+    }
+    let own: Vec<_> = (error.frames.iter())
+        .filter(|frame| frame.file.starts_with("<turn "))
+        .collect();
+    let mut text = String::from("Traceback (most recent call last):\n");
+    for frame in own.iter().rev().take(5).rev() {
+        text += &format!(
+            "  File \"{}\", line {}, in {}\n",
+            frame.file, frame.line, frame.function
+        );
+        if let Some(source) = &frame.source {
+            text += &format!("    {source}\n");
+        }
+    }
+    text += &format!("{}: {}", error.kind, error.message);
+    text
+}
+
+/// `text`, its middle left out where it is longer than `longest` characters.
+pub(super) fn shorten(text: &str, longest: usize) -> String {
+    let count = text.chars().count();
+    if count <= longest {
+        return text.to_owned();
+    }
+    let half = longest / 2;
+    let head: String = text.chars().take(half).collect();
+    let tail: String = text.chars().skip(count - half).collect();
+    format!(
+        "{head}\n... ({} characters left out) ...\n{tail}",
+        count - 2 * half
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{Frame, Usage};
+    use std::time::Duration;
+
+    fn execution(outcome: Outcome, stdout: &str) -> Execution {
+        let captured = |text: &str| Captured {
+            text: text.into(),
+            dropped_bytes: 0,
+        };
+        Execution {
+            outcome,
+            stdout: captured(stdout),
+            stderr: captured(""),
+            transcript: vec![(Stream::Stdout, stdout.into())],
+            result: None,
+            answer: None,
+            rolled_back: false,
+            usage: Usage::default(),
+        }
+    }
+
+    #[test]
+    fn output_comes_first_and_then_what_to_do() {
+        let text = text(&execution(Outcome::Completed, "87.0\n"));
+        assert!(text.starts_with("Observation:\nOutput:\n87.0\n"), "{text}");
+        assert!(text.contains("final_answer(value)"), "{text}");
+    }
+
+    #[test]
+    fn a_silent_turn_says_so() {
+        let text = text(&execution(Outcome::Completed, ""));
+        assert!(text.contains("printed nothing"), "{text}");
+    }
+
+    #[test]
+    fn a_stopped_turn_keeps_its_output_and_says_what_is_undone() {
+        let limit = Duration::from_secs(2);
+        let text = text(&execution(Outcome::TimedOut { limit }, "begun"));
+        assert!(
+            text.contains("begun") && text.contains("2 seconds"),
+            "{text}"
+        );
+        assert!(text.contains("as they were before"), "{text}");
+    }
+
+    #[test]
+    fn dropped_output_is_told() {
+        let mut execution = execution(Outcome::Completed, "x");
+        execution.stdout.dropped_bytes = 7;
+        assert!(text(&execution).contains("7 bytes over the limit"));
+    }
+
+    #[test]
+    fn a_long_traceback_is_cut_to_the_models_own_lines() {
+        let frame = |file: &str, line| Frame {
+            file: file.into(),
+            line,
+            function: "f".into(),
+            source: Some("x".into()),
+        };
+        let error = Exception {
+            kind: "ValueError".into(),
+            message: "bad".into(),
+            frames: vec![frame("<turn 1>", 3), frame("/usr/lib/pandas.py", 9)],
+            traceback: "t".repeat(MAX_ERROR + 1),
+            bases: vec![],
+        };
+        let text = own_traceback(&error);
+        assert!(
+            text.contains("<turn 1>") && !text.contains("pandas"),
+            "{text}"
+        );
+        assert!(text.ends_with("ValueError: bad"), "{text}");
+    }
+
+    #[test]
+    fn shortening_keeps_both_ends() {
+        let text = shorten(&format!("a{}z", "é".repeat(100)), 10);
+        assert!(
+            text.starts_with("aéééé\n") && text.ends_with("ééééz"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,156 @@
+//! The system prompt and the task, as the model gets them.
+
+use crate::llm::{Message, Role};
+use crate::pack::Manifest;
+use crate::sandbox::Limits;
+
+/// How much of the piped input the model is shown, in characters.
+const PREVIEW: usize = 800;
+
+/// Packages worth a place in the prompt, in this order, when the pack has them.
+const NAMED: [&str; 12] = [
+    "numpy",
+    "pandas",
+    "scipy",
+    "scikit-learn",
+    "statsmodels",
+    "matplotlib",
+    "seaborn",
+    "sympy",
+    "networkx",
+    "openpyxl",
+    "lxml",
+    "beautifulsoup4",
+];
+
+/// What the model is told first, in the loop.
+pub(super) fn system(manifest: &Manifest, limits: &Limits) -> Message {
+    let python = python(manifest);
+    let limits = limits_text(limits);
+    Message::new(
+        Role::System,
+        format!(
+            "\
+You solve tasks by writing Python code. You cannot see results before the code has run, so never \
+calculate in your head: let Python do it.
+
+Each reply must be one short sentence and then one code block:
+
+```python
+# code
+```
+
+The code is run and you get an observation: what it printed, the value of its last expression, or \
+its error. Variables stay, so later code can use them. If there is an error, fix the code.
+
+When you have the answer, call `final_answer(value)` in the code. The value can be a number, text, \
+list or dict: give it the form that the task asks for, and compute it with Python rather than \
+typing the numbers.
+
+Example. Task: Which has the larger area, a 3 x 4 rectangle or a circle of radius 2? Answer as \
+JSON with `shape` and `areas`.
+
+I compute both areas and compare them.
+```python
+import math
+areas = {{\"rectangle\": 3 * 4, \"circle\": math.pi * 2 ** 2}}
+shape = max(areas, key=areas.get)
+final_answer({{\"shape\": shape, \"areas\": areas}})
+```
+
+{python} {limits}"
+        ),
+    )
+}
+
+/// What the model is told first, when it has one reply and its stdout is the answer.
+pub(super) fn system_once(manifest: &Manifest, limits: &Limits) -> Message {
+    let python = python(manifest);
+    let limits = limits_text(limits);
+    Message::new(
+        Role::System,
+        format!(
+            "\
+You write one Python program that solves the task. Reply with only the program, in one ```python \
+block, without any other text. It is run once; what it prints to stdout is the answer, so print \
+exactly what the task asks for and nothing else.
+
+{python} {limits}"
+        ),
+    )
+}
+
+fn python(manifest: &Manifest) -> String {
+    let there: Vec<_> = NAMED
+        .into_iter()
+        .filter(|name| manifest.packages.python.contains_key(*name))
+        .collect();
+    let minor: Vec<_> = manifest.python.split('.').take(2).collect();
+    format!(
+        "The code runs in CPython {} with the standard library, {}; nothing else can be \
+         installed. There is no network, no shell and none of the user's files.",
+        minor.join("."),
+        there.join(", "),
+    )
+}
+
+fn limits_text(limits: &Limits) -> String {
+    format!(
+        "Each piece of code may run {} seconds and use {} MiB of memory.",
+        limits.wall.as_secs_f64(),
+        limits.memory >> 20
+    )
+}
+
+/// The task, with a look at the piped input.
+pub(super) fn task(task: &str, stdin_text: Option<&str>) -> Message {
+    let text = match stdin_text {
+        None => format!("Task: {task}"),
+        Some(input) => format!("Task: {task}\n\n{}", preview(input)),
+    };
+    Message::new(Role::User, text)
+}
+
+fn preview(input: &str) -> String {
+    let lines = input.lines().count();
+    let begin: String = input.chars().take(PREVIEW).collect();
+    let rest = if begin.len() < input.len() {
+        "\n... (shortened; read all of it from the variable)"
+    } else {
+        ""
+    };
+    format!(
+        "The variable `stdin_text` (a str of {} bytes, {lines} lines) holds the input. \
+         It begins:\n{begin}{rest}",
+        input.len()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prompt_names_the_packs_python_its_packages_and_the_limits() {
+        let manifest = Manifest::builtin("science").expect("the default pack");
+        let text = system(manifest, &Limits::default()).content;
+        for part in [
+            "CPython 3.15 ",
+            "pandas",
+            "30 seconds",
+            "512 MiB",
+            "final_answer",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+    }
+
+    #[test]
+    fn a_long_input_is_shown_in_part_and_its_size_told() {
+        let input = "a,b\n".repeat(1000);
+        let text = task("sum", Some(&input)).content;
+        assert!(text.contains("4000 bytes, 1000 lines"), "{text}");
+        assert!(text.contains("shortened"), "{text}");
+        assert!(text.len() < 1200, "{}", text.len());
+    }
+}

@@ -1,0 +1,338 @@
+//! The loop.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::action::{Action, Mode, parse};
+use super::history::{History, Step};
+use super::{observation, prompt};
+use crate::error::Error;
+use crate::event::{Event, EventSink};
+use crate::llm::{Message, Model, ModelEvent, Reply, Request};
+use crate::sandbox::{Cancel, Execution, Outcome, Sandbox, Session, Turn};
+
+/// Lets a model solve tasks by writing Python that runs in a sandbox.
+///
+/// Defaults: 12 steps, no events, no input, randomness from the operating system, the sandbox's
+/// limits for each piece of code.
+#[derive(Clone)]
+pub struct Agent {
+    model: Arc<dyn Model>,
+    sandbox: Sandbox,
+    max_steps: u32,
+    stdin_text: Option<Arc<str>>,
+    seed: Option<u64>,
+    events: EventSink,
+    cancel: Cancel,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Ending {
+    /// With an answer: the value given to `final_answer`, or the text of a reply without code.
+    Answered(Value),
+    /// The steps were used up before there was one.
+    OutOfSteps,
+    /// Somebody stopped it.
+    Cancelled,
+    /// In the one-shot form: the program did not end well, or the reply was no program.
+    Failed(String),
+}
+
+/// A run and all it did.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Run {
+    /// How it ended.
+    pub ending: Ending,
+    /// What was done, in order.
+    pub steps: Vec<Step>,
+}
+
+impl Run {
+    /// The answer, if there is one.
+    pub fn answer(&self) -> Option<&Value> {
+        match &self.ending {
+            Ending::Answered(value) => Some(value),
+            _ => None,
+        }
+    }
+}
+
+impl Agent {
+    /// An agent of `model` and `sandbox`, with every default.
+    pub fn new(model: Arc<dyn Model>, sandbox: Sandbox) -> Self {
+        Self {
+            model,
+            sandbox,
+            max_steps: 12,
+            stdin_text: None,
+            seed: None,
+            events: EventSink::none(),
+            cancel: Cancel::new(),
+        }
+    }
+
+    /// The most replies asked of the model. Default 12; at least 1.
+    #[must_use]
+    pub fn max_steps(mut self, steps: u32) -> Self {
+        self.max_steps = steps.max(1);
+        self
+    }
+
+    /// Input, bound to `stdin_text` in the code and shown to the model in part.
+    #[must_use]
+    pub fn stdin_text(mut self, text: impl Into<Arc<str>>) -> Self {
+        self.stdin_text = Some(text.into());
+        self
+    }
+
+    /// Makes the code's randomness follow from `seed`; also asked of the model, where it can.
+    #[must_use]
+    pub fn seed(mut self, seed: Option<u64>) -> Self {
+        self.seed = seed;
+        self
+    }
+
+    /// Where events go.
+    #[must_use]
+    pub fn events(mut self, events: EventSink) -> Self {
+        self.events = events;
+        self
+    }
+
+    /// A handle that can stop the run.
+    #[must_use]
+    pub fn cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    /// Works on `task` until there is an answer or the steps are used up. All code runs in one
+    /// session, whose variables last from step to step.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] when the model or the sandbox fails. What the code does is never an error.
+    pub async fn run(&self, task: &str) -> Result<Run, Error> {
+        let system = prompt::system(&self.sandbox.pack().manifest, self.sandbox.limits());
+        let mut history = self.open(system, task);
+        let mut session = self.sandbox.session_seeded(self.seed)?;
+        for step in 1..=self.max_steps {
+            let Some(reply) = self.ask(step, &history).await? else {
+                return Ok(self.finish(history, Ending::Cancelled));
+            };
+            let action = parse(&reply, Mode::Agent);
+            let done = match &action {
+                Action::Code { source, .. } => {
+                    self.act(&mut session, &history, step, source).await?
+                }
+                Action::Answer(text) => self.judge(&history, text),
+                Action::Unreadable { reason } => Done::told(reason.clone()),
+            };
+            if let Some(text) = &done.observation {
+                let text = text.clone();
+                self.events.emit(Event::Observation { step, text });
+            }
+            history.steps.push(Step {
+                reply,
+                action,
+                execution: done.execution,
+                observation: done.observation,
+            });
+            if let Some(ending) = done.ending {
+                return Ok(self.finish(history, ending));
+            }
+        }
+        Ok(self.finish(history, Ending::OutOfSteps))
+    }
+
+    /// The original, one-shot form: the reply must be one Python program, and what it prints is
+    /// the answer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::run`].
+    pub async fn run_once(&self, task: &str) -> Result<Run, Error> {
+        let system = prompt::system_once(&self.sandbox.pack().manifest, self.sandbox.limits());
+        let mut history = self.open(system, task);
+        let Some(reply) = self.ask(1, &history).await? else {
+            return Ok(self.finish(history, Ending::Cancelled));
+        };
+        let action = parse(&reply, Mode::Once);
+        let (execution, ending) = match &action {
+            Action::Code { source, .. } => {
+                let mut session = self.sandbox.session_seeded(self.seed)?;
+                let execution = self.execute(&mut session, 1, source).await?;
+                let ending = match &execution.outcome {
+                    Outcome::Completed | Outcome::Exited { code: 0 } => {
+                        Ending::Answered(Value::String(execution.stdout.text.clone()))
+                    }
+                    Outcome::Cancelled => Ending::Cancelled,
+                    _ => Ending::Failed(observation::text(&execution)),
+                };
+                (Some(execution), ending)
+            }
+            Action::Unreadable { reason } => (None, Ending::Failed(reason.clone())),
+            Action::Answer(_) => (None, Ending::Failed("the reply is no program".into())),
+        };
+        history.steps.push(Step {
+            reply,
+            action,
+            execution,
+            observation: None,
+        });
+        Ok(self.finish(history, ending))
+    }
+
+    fn open(&self, system: Message, task: &str) -> History {
+        let task = prompt::task(task, self.stdin_text.as_deref());
+        History::new(vec![system, task])
+    }
+
+    /// The model's next reply; `None` when the run was cancelled meanwhile.
+    async fn ask(&self, step: u32, history: &History) -> Result<Option<String>, Error> {
+        self.events.emit(Event::StepStarted { step });
+        let messages = history.messages();
+        let stop = [format!("\n{}", observation::PREFIX)];
+        let request = Request {
+            messages: &messages,
+            stop: &stop,
+            seed: self.seed,
+            ..Request::default()
+        };
+        let watch = |event: ModelEvent<'_>| match event {
+            ModelEvent::Delta(text) => self.events.emit(Event::ReplyDelta { text: text.into() }),
+            ModelEvent::Retry {
+                attempt,
+                wait,
+                reason,
+            } => self.events.emit(Event::ModelRetry {
+                attempt,
+                wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+                reason: reason.into(),
+            }),
+        };
+        let Reply { text, .. } = tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => return Ok(None),
+            reply = self.model.complete(request, &watch) => reply?,
+        };
+        self.events.emit(Event::Reply {
+            step,
+            text: text.clone(),
+        });
+        Ok(Some(text))
+    }
+
+    async fn execute(
+        &self,
+        session: &mut Session,
+        step: u32,
+        source: &str,
+    ) -> Result<Execution, Error> {
+        self.events.emit(Event::CodeStarted {
+            step,
+            code: source.to_owned(),
+        });
+        let mut turn = Turn::new(source)
+            .agent()
+            .events(self.events.clone())
+            .cancel(self.cancel.clone());
+        if let Some(text) = &self.stdin_text
+            && session.turns() == 0
+        {
+            turn = turn
+                .bind("stdin_text", &**text)
+                .stdin(text.as_bytes().to_vec());
+        }
+        Ok(session.run(turn).await?)
+    }
+
+    /// Runs code and decides how to go on.
+    async fn act(
+        &self,
+        session: &mut Session,
+        history: &History,
+        step: u32,
+        source: &str,
+    ) -> Result<Done, Error> {
+        let repeated = history.has_run(source);
+        let execution = self.execute(session, step, source).await?;
+        if let Some(answer) = execution.answer.clone() {
+            return Ok(Done {
+                execution: Some(execution),
+                observation: None,
+                ending: Some(Ending::Answered(answer)),
+            });
+        }
+        if execution.outcome == Outcome::Cancelled {
+            return Ok(Done {
+                execution: Some(execution),
+                observation: None,
+                ending: Some(Ending::Cancelled),
+            });
+        }
+        let mut text = observation::text(&execution);
+        if repeated {
+            text += "\nYou have run exactly this code before. Do not run it again: change it, or \
+                     call final_answer(value) with what you know.";
+        }
+        Ok(Done {
+            execution: Some(execution),
+            observation: Some(text),
+            ending: None,
+        })
+    }
+
+    /// An answer without code counts once code has run, or when the model insists: before that,
+    /// it is most often arithmetic done in the head.
+    fn judge(&self, history: &History, text: &str) -> Done {
+        let insists = (history.steps.iter()).any(|s| matches!(s.action, Action::Answer(_)));
+        if history.has_run_code() || insists {
+            return Done {
+                execution: None,
+                observation: None,
+                ending: Some(Ending::Answered(Value::String(text.to_owned()))),
+            };
+        }
+        Done::told(
+            "You answered without running code, so nothing was calculated. Write a ```python \
+             block that computes the answer from the task's data and calls \
+             final_answer(value) with it."
+                .into(),
+        )
+    }
+
+    fn finish(&self, history: History, ending: Ending) -> Run {
+        let run = Run {
+            ending,
+            steps: history.steps,
+        };
+        self.events.emit(Event::Finished {
+            answered: run.answer().is_some(),
+            answer: run.answer().cloned(),
+            steps: u32::try_from(run.steps.len()).unwrap_or(u32::MAX),
+        });
+        run
+    }
+}
+
+/// What came of one action.
+struct Done {
+    execution: Option<Execution>,
+    observation: Option<String>,
+    ending: Option<Ending>,
+}
+
+impl Done {
+    fn told(text: String) -> Self {
+        Self {
+            execution: None,
+            observation: Some(format!("{} {text}", observation::PREFIX)),
+            ending: None,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! `codeact demo`: the whole way from a task to its answer, without a model or a key.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use super::args::{Demo, Global, ModelArgs, Run};
+use super::run::solve;
+use crate::llm::{RecordedModel, Resolved};
+
+/// The task this project grew from.
+const TASK: &str = "Choose the best of three laptops. A: $1200, CPU score 9500, battery 8 hours. \
+                    B: $1000, CPU score 8700, battery 10 hours. C: $900, CPU score 8000, battery 7 \
+                    hours. Score each by CPU score x battery hours / price, and choose the one \
+                    with the highest score. Answer as JSON with `selected_laptop`, `scores` and \
+                    `reasoning`.";
+
+/// What a model replied to it.
+const RECORDING: &str = include_str!("demo.json");
+
+pub(super) async fn run(
+    demo: Demo,
+    global: &Global,
+) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let model = RecordedModel::from_json(RECORDING)?;
+    anstream::eprintln!(
+        "demo: the model's reply is a recording; reading it, running its code and the answer are real"
+    );
+    let run = Run {
+        task: TASK.into(),
+        model: ModelArgs {
+            model: None,
+            base_url: None,
+        },
+        once: false,
+        max_steps: 1,
+        json: demo.json,
+        verbose: demo.verbose,
+        seed: None,
+        limits: demo.limits,
+    };
+    let model = Resolved {
+        model: Arc::new(model),
+        summary: "a recording".into(),
+    };
+    solve(TASK, None, model, &run, global).await
+}
