@@ -51,11 +51,18 @@ pub(crate) struct TurnRequest {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) bind: Vec<(String, String)>,
     /// The session's first turn: seed what is seeded.
+    #[serde(skip_serializing_if = "is_false")]
     pub(crate) first: bool,
     /// Nothing follows: run what `atexit` has registered.
+    #[serde(skip_serializing_if = "is_false")]
     pub(crate) last: bool,
     /// Offer `final_answer`.
+    #[serde(skip_serializing_if = "is_false")]
     pub(crate) agent: bool,
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 fn as_str<S: serde::Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {

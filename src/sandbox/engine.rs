@@ -10,7 +10,7 @@ use wasmtime::{Collector, Config, InstancePre, Linker, Module};
 
 use super::error::SandboxError;
 use super::host::Host;
-use super::{door, meter, wasi};
+use super::{door, meter, strip, wasi};
 use crate::event::{Event, EventSink, Progress, SetupStage};
 use crate::pack::Pack;
 
@@ -19,6 +19,9 @@ use crate::pack::Pack;
 const WASM_STACK: usize = 16 << 20;
 /// Native stack on top of it for the host's calls.
 const HOST_STACK: usize = 2 << 20;
+
+/// Raised when what is compiled changes in a way the engine's settings do not show.
+const FORMAT: u32 = 1;
 
 /// A compiled pack, ready to be instantiated.
 pub(crate) struct Engine {
@@ -42,6 +45,11 @@ fn config() -> Config {
         // Frames of the interpreter tell a user nothing, and walking them costs time.
         .wasm_backtrace_max_frames(None)
         .generate_address_map(false);
+    // Nothing unwinds through the guest's frames but the engine itself.
+    #[cfg(not(windows))]
+    config.native_unwind_info(false);
+    #[cfg(unix)]
+    config.with_host_stack(std::sync::Arc::new(super::stacks::Stacks::default()));
     config
 }
 
@@ -89,6 +97,7 @@ impl Engine {
 /// and the settings are in its compatibility hash.
 fn compiled_path(engine: &wasmtime::Engine, pack: &Pack, cache: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
+    FORMAT.hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let pack = pack.hash();
     cache.join(format!(
@@ -114,7 +123,7 @@ fn compile(
     let path = pack.module_path();
     let wasm = std::fs::read(&path).map_err(|e| SandboxError::io("read", &path, e))?;
     let code = engine
-        .precompile_module(&wasm)
+        .precompile_module(&strip::custom_sections(wasm))
         .map_err(SandboxError::engine)?;
     super::cache::write_whole(to, &code)?;
     progress(Progress::Finished);

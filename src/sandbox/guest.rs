@@ -28,7 +28,7 @@ pub(crate) const MODULES: [(&str, &str); 5] = [
 ];
 
 /// What starts every turn. Constant: the code itself comes through the door.
-pub(crate) const RUN_TURN: &str = "__import__('_codeact').turn.run()";
+pub(crate) const RUN_TURN: &str = "__codeact__()";
 
 /// What the boot asks for.
 pub(crate) fn boot_frame(warm: &[String]) -> Vec<u8> {

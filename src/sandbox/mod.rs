@@ -24,8 +24,11 @@ mod output;
 mod runtime;
 mod session;
 mod slot;
+#[cfg(unix)]
+mod stacks;
 mod stdin;
 mod stop;
+mod strip;
 mod turn;
 mod vfs;
 mod wasi;

@@ -19,8 +19,10 @@ pub(crate) struct Slot {
     turn: TypedFunc<(u32, u32), i32>,
     alloc: TypedFunc<u32, u32>,
     start: Option<TypedFunc<(), ()>>,
-    /// Kept between resets, so that finding changes allocates nothing.
+    /// The pages that are this slot's own, as of the last look.
     changed: Vec<u32>,
+    /// Whether `changed` may lack some: a turn since then has had page faults.
+    stale: bool,
 }
 
 /// How a call into the guest ended.
@@ -66,6 +68,7 @@ impl Slot {
             alloc,
             start,
             changed: Vec::new(),
+            stale: true,
         })
     }
 
@@ -137,11 +140,17 @@ impl Slot {
     /// must be dropped. Only at rest, never after a trap.
     pub(crate) fn reset(&mut self, image: &Image) -> bool {
         let memory = self.memory.data_mut(&mut self.store);
-        if memory.len() != image.len() || image.changed(memory, &mut self.changed).is_err() {
+        if memory.len() != image.len() {
             return false;
         }
-        if self.changed.len() > MAX_RESET_PAGES {
-            return image.lay(memory).is_ok();
+        if self.stale {
+            if image.changed(memory, &mut self.changed).is_err() {
+                return false;
+            }
+            if self.changed.len() > MAX_RESET_PAGES {
+                return image.lay(memory).is_ok();
+            }
+            self.stale = false;
         }
         image.put_back(memory, &self.changed);
         true
@@ -158,7 +167,8 @@ impl Slot {
     ) -> Result<(Ended, u64), SandboxError> {
         self.host().door = door;
         meter::arm(&mut self.store, budget).map_err(SandboxError::engine)?;
-        let guarded = guard(self.enter(source), watch).await;
+        let (guarded, faults) = guard(self.enter(source), watch).await;
+        self.stale |= faults != Some(0);
         let ended = match guarded {
             Err(stop) => Ended::Stopped(stop),
             Ok(Ok(_status)) => Ended::Returned,

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::memory::thread_faults;
+
 /// A handle that stops a running turn from elsewhere, e.g. on Ctrl-C. Clones stop the same turn.
 #[derive(Debug, Clone, Default)]
 pub struct Cancel(Arc<Inner>);
@@ -89,15 +91,28 @@ impl Watch {
 
 /// Drives `turn` until it ends or is to stop. It looks at the clock whenever the guest gives way,
 /// so a guest that never waits is stopped as surely as one that only waits.
-pub(crate) async fn guard<F: Future>(turn: F, watch: &Watch) -> Result<F::Output, Stop> {
+///
+/// Also tells how many page faults it took, on whatever threads it ran; `None` where that is not
+/// known.
+pub(crate) async fn guard<F: Future>(
+    turn: F,
+    watch: &Watch,
+) -> (Result<F::Output, Stop>, Option<u64>) {
+    let mut faults = Some(0);
     let mut turn = pin!(turn);
     let mut cancelled = pin!(watch.cancel.cancelled());
     let mut timeout = pin!(tokio::time::sleep_until(watch.deadline.into()));
-    poll_fn(|cx| {
+    let ended = poll_fn(|cx| {
         if let Err(stop) = watch.check() {
             return Poll::Ready(Err(stop));
         }
-        if let Poll::Ready(output) = turn.as_mut().poll(cx) {
+        let before = thread_faults();
+        let polled = turn.as_mut().poll(cx);
+        let during = before
+            .zip(thread_faults())
+            .map(|(before, after)| after - before);
+        faults = faults.zip(during).map(|(all, more)| all + more);
+        if let Poll::Ready(output) = polled {
             return Poll::Ready(Ok(output));
         }
         if cancelled.as_mut().poll(cx).is_ready() {
@@ -108,5 +123,6 @@ pub(crate) async fn guard<F: Future>(turn: F, watch: &Watch) -> Result<F::Output
         }
         Poll::Pending
     })
-    .await
+    .await;
+    (ended, faults)
 }

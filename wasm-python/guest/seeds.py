@@ -33,5 +33,6 @@ def reseed():
         # The top bit is always set, so that every seed has the same length and costs the same.
         generator.seed(int.from_bytes(os.urandom(32), "little") | 1 << 255)
     for state in _numpy_legacy:
-        words = os.urandom(32)
-        state.seed([int.from_bytes(words[i : i + 4], "little") for i in range(0, 32, 4)])
+        # 32 bits, as `numpy.random.seed(n)` takes. A longer seed costs eight times as much, on
+        # every fresh run; code that cares uses `default_rng()`, which asks the host for 128.
+        state.seed(int.from_bytes(os.urandom(4), "little"))

@@ -16,9 +16,14 @@ _LONGEST_RESULT = 100_000
 _reserve = bytearray(256 * 1024)
 
 
+# What `json.loads` and `json.dumps` come down to, without their set-up: each turn pays for it.
+_decode = json.JSONDecoder().scan_once
+_encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
 def run():
     """One turn. Everything about it comes from the host and goes to the host."""
-    turn = json.loads(_host.call(b'{"op":"begin"}'))
+    turn, _ = _decode(str(_host.call(b'{"op":"begin"}'), "utf-8"), 0)
     _report(_run(turn))
 
 
@@ -33,37 +38,41 @@ def _report(end):
 
 
 def _send(end):
-    # Lone surrogates have no place in JSON.
-    frame = json.dumps(end, ensure_ascii=False).encode("utf-8", "replace")
+    if end:
+        end["op"] = "end"
+        # Lone surrogates have no place in JSON.
+        frame = _encode(end).encode("utf-8", "replace")
+    else:
+        frame = b'{"op":"end"}'
     reply = _host.call(frame)
     if reply != b"{}":
         why = json.loads(reply).get("error", "no reason given")
-        _host.call(json.dumps(_failed("RuntimeError", why)).encode("ascii"))
+        _host.call(_encode({"op": "end"} | _failed("RuntimeError", why)).encode("utf-8"))
 
 
 def _run(turn):
     global _reserve
     code, name = turn["code"], turn["name"]
-    if turn["first"]:
+    if "first" in turn:
         seeds.reseed()
     if "argv" in turn:
         sys.argv[:] = turn["argv"]
     for key, value in turn.get("env", ()):
         os.environ[key] = value
     _main.update(turn.get("bind", ()))
-    if turn["agent"]:
+    if "agent" in turn:
         builtins.final_answer = answer.final_answer
     errors.remember_source(name, code)
-    end = {"op": "end"}
+    end = {}
     try:
         _execute(code, name, end)
-        if turn["last"]:
+        if "last" in turn:
             atexit._run_exitfuncs()
     except answer.Given:
         pass
     except SystemExit as leaving:
         end["exit"] = _status(leaving.code)
-        if turn["last"]:
+        if "last" in turn:
             atexit._run_exitfuncs()
     except BaseException as error:
         try:
@@ -87,16 +96,21 @@ def _run(turn):
 
 
 def _execute(code, name, end):
-    tree = ast.parse(code, name)
+    tree = compile(code, name, "exec", ast.PyCF_ONLY_AST, True)
+    body = tree.body
     last = None
     # As in a notebook: the final expression is shown, unless a semicolon follows it.
-    if tree.body and isinstance(tree.body[-1], ast.Expr) and not code.rstrip().endswith(";"):
-        last = ast.Expression(tree.body.pop().value)
-    body = compile(tree, name, "exec", dont_inherit=True)
+    if body and isinstance(body[-1], ast.Expr) and not code.rstrip().endswith(";"):
+        last = ast.Expression(body.pop().value)
+    flags = 0
+    if body or last is None:
+        # Both are compiled before either runs, so that a syntax error leaves nothing done.
+        body = compile(tree, name, "exec", 0, True)
+        flags = body.co_flags & _FUTURE
     if last is not None:
-        future = body.co_flags & _FUTURE
-        last = compile(last, name, "eval", flags=future, dont_inherit=True)
-    exec(body, _main)
+        last = compile(last, name, "eval", flags, True)
+    if body:
+        exec(body, _main)
     if last is not None:
         value = eval(last, _main)
         if value is not None:
@@ -128,7 +142,6 @@ def _status(code):
 
 def _failed(kind, message):
     return {
-        "op": "end",
         "error": {
             "type": kind,
             "message": message,
@@ -145,12 +158,12 @@ def rehearse():
 
     keep = sys.stdout, sys.stderr
     names = set(_main)
-    turn = {"name": "<rehearsal>", "first": True, "last": False, "agent": False}
+    turn = {"name": "<rehearsal>", "first": True}
     try:
         sys.stdout = sys.stderr = io.StringIO()
         for code in ("x = 1\nprint(x)\nx", "def f():\n    1 / 0\nf()", "raise SystemExit", "x ="):
             for _ in range(3):
-                json.dumps(_run(turn | {"code": code})).encode("ascii")
+                _encode(_run(turn | {"code": code}))
     finally:
         sys.stdout, sys.stderr = keep
     for name in set(_main) - names:

@@ -121,6 +121,63 @@ impl Drop for Image {
     }
 }
 
+/// How many page faults the calling thread has had; `None` where the kernel does not count them.
+///
+/// A page becomes the process's own only by a fault of the thread that writes to it. So a turn
+/// that ran on threads without a single fault has written to no page that was not its slot's own
+/// before, and the search for new ones can be left out.
+pub(crate) fn thread_faults() -> Option<u64> {
+    static COUNTED: OnceLock<bool> = OnceLock::new();
+    // Some systems that pass for Linux answer zero for ever: believe it only after a test.
+    COUNTED
+        .get_or_init(faults_are_counted)
+        .then(read_faults)
+        .flatten()
+}
+
+fn read_faults() -> Option<u64> {
+    // SAFETY: all-zero is a valid `rusage`.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: `usage` outlives the call, which fills it.
+    if unsafe { libc::getrusage(libc::RUSAGE_THREAD, &mut usage) } != 0 {
+        return None;
+    }
+    u64::try_from(usage.ru_minflt.checked_add(usage.ru_majflt)?).ok()
+}
+
+/// Writes to a fresh private page of a file and looks whether that was counted.
+fn faults_are_counted() -> bool {
+    let Ok(file) = File::open("/proc/self/exe") else {
+        return false;
+    };
+    // SAFETY: a new mapping of one page at an address the kernel picks.
+    let page = unsafe {
+        libc::mmap(
+            std::ptr::null_mut(),
+            PAGE,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE,
+            file.as_raw_fd(),
+            0,
+        )
+    };
+    if page == libc::MAP_FAILED {
+        return false;
+    }
+    let at = page.cast::<u8>();
+    // SAFETY: within the page just mapped; the read brings the file's page in, so that the write
+    // is the fault of a copy.
+    let counted = unsafe {
+        let first = at.read_volatile();
+        let before = read_faults();
+        at.write_volatile(first);
+        before.zip(read_faults()).is_some_and(|(b, a)| a > b)
+    };
+    // SAFETY: unmaps the page; nothing refers to it any more.
+    unsafe { libc::munmap(page, PAGE) };
+    counted
+}
+
 /// `struct pm_scan_arg` of linux/fs.h (Linux 6.7).
 #[repr(C)]
 #[derive(Default)]

@@ -11,9 +11,9 @@ mod copied;
 mod mapped;
 
 #[cfg(not(target_os = "linux"))]
-pub(crate) use copied::Image;
+pub(crate) use copied::{Image, thread_faults};
 #[cfg(target_os = "linux")]
-pub(crate) use mapped::Image;
+pub(crate) use mapped::{Image, thread_faults};
 
 /// The unit of change, in bytes.
 pub(crate) const PAGE: usize = 4096;
