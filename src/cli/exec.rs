@@ -3,6 +3,7 @@
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::thread::JoinHandle;
 
 use super::args::{Exec, Global};
 use super::{exit, settings};
@@ -50,10 +51,17 @@ pub(super) async fn run(exec: Exec, global: &Global) -> Result<ExitCode, Failure
     if !from_stdin && !std::io::stdin().is_terminal() {
         turn = turn.stdin(host_stdin());
     }
+    let mut writer = None;
     if !exec.json {
-        turn = turn.events(live(cancel));
+        let (events, thread) = live(cancel);
+        turn = turn.events(events);
+        writer = Some(thread);
     }
     let execution = sandbox.run_seeded(turn, exec.seed).await?;
+    if let Some(writer) = writer {
+        // The turn, and with it the sender, is gone: what is left is written, then the thread ends.
+        let _ = writer.join();
+    }
     if exec.json {
         let object = report::json::execution(&execution);
         writeln!(std::io::stdout(), "{object}")?;
@@ -105,10 +113,18 @@ pub(super) fn cancel_on_ctrl_c(cancel: &Cancel) {
     });
 }
 
-/// Passes the code's output on as it comes. When nobody reads it any more, the turn stops.
-fn live(cancel: Cancel) -> EventSink {
-    EventSink::new(move |event| {
+/// Passes the code's output on as it comes, from a thread of its own: a reader that is slow holds
+/// up the writing, never the turn and its limits. When nobody reads any more, the turn stops.
+fn live(cancel: Cancel) -> (EventSink, JoinHandle<()>) {
+    // No bound is needed: the turn's own limit on output is one.
+    let (send, receive) = std::sync::mpsc::channel::<(Stream, String)>();
+    let events = EventSink::new(move |event| {
         if let Event::Output { stream, text } = event {
+            let _ = send.send((stream, text));
+        }
+    });
+    let thread = std::thread::spawn(move || {
+        for (stream, text) in receive {
             let written = match stream {
                 Stream::Stdout => write_all(std::io::stdout().lock(), &text),
                 Stream::Stderr => write_all(std::io::stderr().lock(), &text),
@@ -117,7 +133,8 @@ fn live(cancel: Cancel) -> EventSink {
                 cancel.cancel();
             }
         }
-    })
+    });
+    (events, thread)
 }
 
 fn write_all(mut to: impl Write, text: &str) -> std::io::Result<()> {

@@ -4,7 +4,7 @@
 pub(crate) const BOOT: &str = include_str!("../../wasm-python/guest/boot.py");
 
 /// Each module's name and source, in the order they are loaded.
-pub(crate) const MODULES: [(&str, &str); 5] = [
+pub(crate) const MODULES: [(&str, &str); 6] = [
     (
         "_codeact.errors",
         include_str!("../../wasm-python/guest/errors.py"),
@@ -20,6 +20,10 @@ pub(crate) const MODULES: [(&str, &str); 5] = [
     (
         "_codeact.absent",
         include_str!("../../wasm-python/guest/absent.py"),
+    ),
+    (
+        "_codeact.loop",
+        include_str!("../../wasm-python/guest/loop.py"),
     ),
     (
         "_codeact.turn",

@@ -19,8 +19,6 @@ pub(crate) struct Host {
     pub(crate) alloc: Option<TypedFunc<u32, u32>>,
     pub(crate) state: GuestState,
     pub(crate) quota: Quota,
-    pub(crate) clock: Clock,
-    pub(crate) stdin: Stdin,
     pub(crate) output: Output,
     pub(crate) door: Door,
     pub(crate) watch: Watch,
@@ -32,6 +30,10 @@ pub(crate) struct Host {
 const WATCH_EVERY: u64 = 1 << 20;
 
 impl Host {
+    pub(crate) fn clock(&self) -> Clock {
+        self.state.clock
+    }
+
     /// Accounts for work the host does in the guest's name, which no fuel measures, and looks at
     /// the clock now and then: so a guest cannot outlive its time by keeping the host busy.
     pub(crate) fn work(&mut self, bytes: u64) -> Result<(), Stop> {
@@ -50,6 +52,9 @@ pub(crate) struct GuestState {
     pub(crate) tree: Tree,
     pub(crate) fds: Fds,
     pub(crate) rng: ChaCha20Rng,
+    /// One clock for the whole session: it never runs backwards, also after a turn was taken back.
+    pub(crate) clock: Clock,
+    pub(crate) stdin: Stdin,
     /// Bytes of stdin the guest has taken.
     pub(crate) stdin_read: usize,
 }

@@ -63,7 +63,7 @@ impl Output {
         }
     }
 
-    /// Ends the turn: hands on what is left and returns stdout, stderr and both in their order.
+    /// Ends the turn and lets go of its listener: hands on what is left and returns stdout, stderr and both in their order.
     pub(crate) fn finish(&mut self) -> (Captured, Captured, Vec<(Stream, String)>) {
         for stream in [Stream::Stdout, Stream::Stderr] {
             let buffer = match stream {
@@ -73,6 +73,7 @@ impl Output {
             let end = buffer.bytes.len();
             announce(&self.events, stream, buffer, end);
         }
+        self.events = EventSink::none();
         let (mut out, mut err) = (0, 0);
         let mut transcript = Vec::new();
         for (stream, n) in std::mem::take(&mut self.order) {

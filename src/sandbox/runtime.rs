@@ -83,7 +83,7 @@ impl Runtime {
         limits: &Limits,
         seed: Option<u64>,
     ) -> Result<GuestState, SandboxError> {
-        fresh_state(&self.layout, self.data_path, limits, seed)
+        fresh_state(&self.layout, self.data_path, limits, Clock::running(), seed)
     }
 
     /// A slot at the base image: a kept one, or a new one.
@@ -92,17 +92,18 @@ impl Runtime {
         limits: &Limits,
         state: GuestState,
     ) -> Result<Slot, SandboxError> {
+        self.check_memory(limits)?;
         let kept = self.idle().pop();
         match kept {
-            Some(mut slot) if self.image.len() as u64 <= limits.memory => {
+            Some(mut slot) => {
                 *slot.host() = Host {
                     memory: slot.host().memory,
                     alloc: slot.host().alloc.take(),
-                    ..new_host(limits, state, Clock::running())
+                    ..new_host(limits, state)
                 };
                 Ok(slot)
             }
-            _ => self.new_slot(limits, state, None).await,
+            None => self.new_slot(limits, state, None).await,
         }
     }
 
@@ -112,10 +113,24 @@ impl Runtime {
         state: GuestState,
         over: Option<&Pages>,
     ) -> Result<Slot, SandboxError> {
-        let host = new_host(limits, state, Clock::running());
+        self.check_memory(limits)?;
+        let host = new_host(limits, state);
         let mut slot = Slot::instantiate(&self.engine, host).await?;
         slot.restore(&self.image, over)?;
         Ok(slot)
+    }
+
+    fn check_memory(&self, limits: &Limits) -> Result<(), SandboxError> {
+        let needed = self.image.len() as u64;
+        if limits.memory >= needed {
+            return Ok(());
+        }
+        Err(SandboxError::Setting(format!(
+            "the memory limit of {} MiB is less than the {} MiB that the interpreter with its \
+             preloaded packages takes; give more, e.g. 256 MiB",
+            limits.memory >> 20,
+            needed.div_ceil(1 << 20)
+        )))
     }
 
     /// Takes a slot at rest back, cleaned, for whoever is next.
@@ -143,12 +158,12 @@ fn open_image(
     events: &EventSink,
 ) -> Result<Image, SandboxError> {
     let limits = Limits::default();
-    let state = fresh_state(layout, data_path, &limits, Some(0))?;
-    let host = || new_host(&limits, state, Clock::Frozen);
+    let state = fresh_state(layout, data_path, &limits, Clock::Frozen, Some(0))?;
+    let host = || new_host(&limits, state);
     guest.block_on(image::open(engine, pack, cache, host, events))?
 }
 
-fn new_host(limits: &Limits, state: GuestState, clock: Clock) -> Host {
+fn new_host(limits: &Limits, state: GuestState) -> Host {
     Host {
         limiter: MemoryLimiter {
             max: limits.memory,
@@ -161,8 +176,6 @@ fn new_host(limits: &Limits, state: GuestState, clock: Clock) -> Host {
             bytes: limits.file_bytes,
             files: limits.files,
         },
-        clock,
-        stdin: Stdin::default(),
         output: Output::new(limits.output, EventSink::none()),
         door: Door::default(),
         watch: Watch::endless(),
@@ -174,6 +187,7 @@ fn fresh_state(
     layout: &Tree,
     data_path: Option<&'static str>,
     limits: &Limits,
+    clock: Clock,
     seed: Option<u64>,
 ) -> Result<GuestState, SandboxError> {
     let tree = layout.clone();
@@ -187,6 +201,8 @@ fn fresh_state(
             Some(seed) => ChaCha20Rng::seed_from_u64(seed),
             None => ChaCha20Rng::from_seed(os_seed()?),
         },
+        clock,
+        stdin: Stdin::default(),
         stdin_read: 0,
     })
 }

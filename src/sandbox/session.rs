@@ -33,6 +33,8 @@ pub struct Session {
 struct AtRest {
     slot: Option<Slot>,
     checkpoint: Checkpoint,
+    /// The turn that runs or ran last.
+    turn: u32,
 }
 
 #[derive(Clone)]
@@ -62,6 +64,7 @@ impl Session {
                     state,
                     started: false,
                 },
+                turn: 0,
             })),
         })
     }
@@ -109,8 +112,9 @@ impl Session {
             .clone()
             .unwrap_or_else(|| format!("<turn {}>", self.turns));
         let limits = turn.limits.clone().unwrap_or_else(|| self.limits.clone());
+        let number = self.turns;
         let (runtime, at_rest) = (self.runtime.clone(), self.at_rest.clone());
-        async move { run_turn(&runtime, &at_rest, turn, name, &limits, last).await }
+        async move { run_turn(&runtime, &at_rest, number, turn, name, &limits, last).await }
     }
 }
 
@@ -123,10 +127,12 @@ fn lock(at_rest: &Mutex<AtRest>) -> std::sync::MutexGuard<'_, AtRest> {
 async fn take_slot(
     runtime: &Runtime,
     at_rest: &Mutex<AtRest>,
+    number: u32,
     limits: &Limits,
 ) -> Result<(Slot, bool), SandboxError> {
     let (slot, checkpoint) = {
         let mut at_rest = lock(at_rest);
+        at_rest.turn = number;
         if let Some(slot) = &mut at_rest.slot {
             let (pages, state) = slot.checkpoint(&runtime.image)?;
             at_rest.checkpoint = Checkpoint {
@@ -155,6 +161,7 @@ async fn take_slot(
 async fn run_turn(
     runtime: &Runtime,
     at_rest: &Mutex<AtRest>,
+    number: u32,
     turn: Turn,
     name: String,
     limits: &Limits,
@@ -162,7 +169,7 @@ async fn run_turn(
 ) -> Result<Execution, SandboxError> {
     let begun = Instant::now();
     let watch = Watch::new(limits.wall, turn.cancel.clone());
-    let (mut slot, started) = take_slot(runtime, at_rest, limits).await?;
+    let (mut slot, started) = take_slot(runtime, at_rest, number, limits).await?;
     let request = TurnRequest {
         code: turn.code,
         name,
@@ -182,7 +189,7 @@ async fn run_turn(
     host.output = Output::new(limits.output, turn.events);
     host.watch = watch.clone();
     if let Some(stdin) = turn.stdin {
-        host.stdin = stdin;
+        host.state.stdin = stdin;
         host.state.stdin_read = 0;
     }
     let door = Door::new(limits, frame);
@@ -198,9 +205,14 @@ async fn run_turn(
         door_calls: host.door.calls,
         door_bytes: host.door.bytes,
     };
-    let rolled_back = !matches!(ended, Ended::Returned);
+    // A turn that cannot tell how it ended has broken the runner inside: no later one could run.
+    let rolled_back = !matches!(ended, Ended::Returned) || told.is_none();
     if !rolled_back {
-        lock(at_rest).slot = Some(slot);
+        let mut at_rest = lock(at_rest);
+        // A turn that was dropped and ended all the same must not come back over a later one.
+        if at_rest.turn == number {
+            at_rest.slot = Some(slot);
+        }
     }
     let (mut result, mut answer) = (None, None);
     let outcome = match ended {

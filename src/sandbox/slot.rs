@@ -99,9 +99,7 @@ impl Slot {
         let grow = (len - has).div_ceil(64 << 10) as u64;
         self.memory.grow(&mut self.store, grow).map_err(|_| {
             SandboxError::Setting(format!(
-                "the memory limit of {} MiB is less than the {} MiB that the interpreter with its \
-                 preloaded packages takes; give more",
-                self.store.data().limiter.max >> 20,
+                "the session has grown to {} MiB, which is more than the memory limit",
                 len.div_ceil(1 << 20)
             ))
         })?;

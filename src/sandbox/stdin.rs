@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::Receiver;
 
 /// The most a session reads from a stream, in bytes. What was read is kept, so that a turn that
-/// is taken back finds it again.
+/// is taken back finds it again; beyond it, reading is an `OSError` (file too large).
 const MAX_STREAM: usize = 256 << 20;
 
 /// A guest's stdin. Clones are the same stream.
@@ -23,6 +23,7 @@ enum Source {
 struct Stream {
     read: Vec<u8>,
     more: Receiver<Vec<u8>>,
+    overflowed: bool,
 }
 
 impl Default for Source {
@@ -38,22 +39,34 @@ impl Stdin {
         Self(Source::Stream(Arc::new(Mutex::new(Stream {
             read: Vec::new(),
             more,
+            overflowed: false,
         }))))
     }
 
-    /// Up to `most` bytes from position `at` on, waiting for the first; empty at the end.
-    pub(crate) async fn read(&self, at: usize, most: usize) -> Vec<u8> {
+    /// Up to `most` bytes from position `at` on, waiting for the first; empty at the end, `None`
+    /// where there is more than can be kept.
+    pub(crate) async fn read(&self, at: usize, most: usize) -> Option<Vec<u8>> {
         match &self.0 {
-            Source::Bytes(bytes) => piece(bytes, at, most),
+            Source::Bytes(bytes) => Some(piece(bytes, at, most)),
             Source::Stream(stream) => {
                 let mut stream = stream.lock().await;
-                while stream.read.len() <= at && stream.read.len() < MAX_STREAM {
+                while stream.read.len() <= at {
                     match stream.more.recv().await {
-                        Some(more) => stream.read.extend_from_slice(&more),
+                        Some(more) if stream.read.len() + more.len() <= MAX_STREAM => {
+                            stream.read.extend_from_slice(&more);
+                        }
+                        Some(_) => {
+                            stream.more.close();
+                            stream.overflowed = true;
+                            break;
+                        }
                         None => break,
                     }
                 }
-                piece(&stream.read, at, most)
+                if stream.overflowed && stream.read.len() <= at {
+                    return None;
+                }
+                Some(piece(&stream.read, at, most))
             }
         }
     }

@@ -46,7 +46,13 @@ mod tests {
 
     #[test]
     fn custom_sections_go_and_others_stay() {
-        let module = [&HEADER[..], &[0, 3, 1, b'n', 9], &[1, 2, 8, 8], &[0, 0x81, 0, 0]].concat();
+        let module = [
+            &HEADER[..],
+            &[0, 3, 1, b'n', 9],
+            &[1, 2, 8, 8],
+            &[0, 0x81, 0, 0],
+        ]
+        .concat();
         let stripped = [&HEADER[..], &[1, 2, 8, 8]].concat();
         assert_eq!(custom_sections(module), stripped);
     }

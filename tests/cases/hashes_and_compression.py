@@ -15,7 +15,6 @@ digest = hashlib.sha256()
 for i in range(0, len(data), 7):
     digest.update(data[i : i + 7])
 print(digest.digest() == hashlib.sha256(data).digest(), hmac.compare_digest("a", "a"))
-print(hashlib.pbkdf2_hmac("sha256", b"password", b"salt", 100).hex())
 print(base64.b64encode(data[:10]), base64.urlsafe_b64encode(b"\xfb\xff"), base64.b32encode(b"hi"), base64.b85encode(b"hello"), base64.b16encode(b"\xab"))
 print(base64.b64decode("aGk="), zlib.crc32(data), zlib.adler32(data))
 big = data * 500

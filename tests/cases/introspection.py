@@ -14,7 +14,7 @@ signature = inspect.signature(scale)
 print(signature)
 print([(p.name, p.kind.name) for p in signature.parameters.values()])
 print(signature.bind([1], 2, "x", strict=True, k=1).arguments)
-print(typing.get_type_hints(scale), inspect.getdoc(scale))
+print(sorted(typing.get_type_hints(scale).items(), key=str), inspect.getdoc(scale))
 print(typing.get_origin(dict[str, int]), typing.get_args(dict[str, int]), int | None, isinstance(3, int | str))
 print(inspect.isgeneratorfunction(scale), callable(scale), scale.__code__.co_argcount, scale.__kwdefaults__, scale.__qualname__)
 try:

@@ -146,6 +146,15 @@ async fn events_arrive_in_the_order_of_writing() {
     assert_eq!(merged, e.transcript);
 }
 
+/// Waits until `expected` has been written, in however many pieces.
+async fn line(pieces: &mut tokio::sync::mpsc::UnboundedReceiver<String>, expected: &str) {
+    let mut text = String::new();
+    while text.len() < expected.len() {
+        text += &pieces.recv().await.unwrap();
+    }
+    assert_eq!(text, expected);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn stdin_may_be_bytes_or_a_stream_that_is_read_as_the_code_asks() {
     let turn = Turn::new("input(), input()").stdin(b"a\nb\n".to_vec());
@@ -163,9 +172,9 @@ async fn stdin_may_be_bytes_or_a_stream_that_is_read_as_the_code_asks() {
         .events(events);
     let sandbox = sandbox();
     let run = tokio::spawn(async move { sandbox.run(turn).await.unwrap() });
-    assert_eq!(asks.recv().await.unwrap(), "first?\n");
+    line(&mut asks, "first?\n").await;
     send.send(b"one\n".to_vec()).await.unwrap();
-    assert_eq!(asks.recv().await.unwrap(), "second?\n");
+    line(&mut asks, "second?\n").await;
     send.send(b"two\n".to_vec()).await.unwrap();
     assert_eq!(result(&run.await.unwrap()), "('one', 'two')");
 }

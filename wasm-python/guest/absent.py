@@ -58,5 +58,6 @@ def install():
     if socket is not None:
         socket.create_connection = _network
         socket.getaddrinfo = _network
-        socket.socket.connect = _network
+        socket.socket.__init__ = _network
+        socket.socket.__del__ = lambda self: None
     sys.meta_path.insert(0, _Finder())

@@ -5,6 +5,7 @@
 def boot():
     import gc
     import importlib
+    import io
     import json
     import os
     import sys
@@ -14,6 +15,15 @@ def boot():
 
     frame = json.loads(_host.call(b'{"op":"boot"}'))
     os.chdir("/home/user")
+    # Unbuffered: output is seen as it is written, both streams stay in order, and nothing is lost
+    # in a buffer when a turn is stopped.
+    for fd, name, errors in ((1, "stdout", "strict"), (2, "stderr", "backslashreplace")):
+        raw = io.FileIO(fd, "w", closefd=False)
+        raw.name = f"<{name}>"
+        stream = io.TextIOWrapper(raw, "utf-8", errors, newline="\n", write_through=True)
+        stream.mode = "w"
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
     # As with a script: modules the code writes beside itself can be imported.
     sys.path.insert(0, "/home/user")
     package = types.ModuleType("_codeact", "The runner inside the sandbox.")
@@ -34,6 +44,7 @@ def boot():
     # What starts each turn: the shorter its source, the less of it is compiled each time.
     builtins.__codeact__ = package.turn.run
     package.absent.install()
+    package.loop.install()
     package.turn.rehearse()
     package.seeds.find()
     gc.collect()

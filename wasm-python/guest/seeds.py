@@ -30,9 +30,10 @@ def find():
 def reseed():
     """Seeds them from the host's randomness, which `--seed` fixes."""
     for generator in _generators:
-        # The top bit is always set, so that every seed has the same length and costs the same.
-        generator.seed(int.from_bytes(os.urandom(32), "little") | 1 << 255)
+        # Every seed has the same length, and so costs the same fuel.
+        generator.seed(int.from_bytes(os.urandom(31) + b"\x80", "little"))
     for state in _numpy_legacy:
-        # 32 bits, as `numpy.random.seed(n)` takes. A longer seed costs eight times as much, on
+        # As long as `numpy.random.seed(n)` takes. A longer seed costs eight times as much, on
         # every fresh run; code that cares uses `default_rng()`, which asks the host for 128.
-        state.seed(int.from_bytes(os.urandom(4), "little"))
+        bits = int.from_bytes(os.urandom(4) + b"\1", "little")
+        state.seed((bits | 1 << 31) & 0xFFFF_FFFF)

@@ -66,33 +66,43 @@ def _run(turn):
     end = {}
     try:
         _execute(code, name, end)
-        if "last" in turn:
-            atexit._run_exitfuncs()
+        _at_exit(turn)
     except answer.Given:
         pass
     except SystemExit as leaving:
         end["exit"] = _status(leaving.code)
-        if "last" in turn:
-            atexit._run_exitfuncs()
+        _at_exit(turn)
     except BaseException as error:
         try:
             end["error"] = errors.describe(error)
         except MemoryError:
             _reserve = None
             end = _failed("MemoryError", "the sandbox's memory limit is reached")
-        # The frames hold the turn's values; nothing else should.
-        error.__traceback__ = None
+        except BaseException:
+            # The exception's own class was made to fail when looked at.
+            name = type.__dict__["__name__"].__get__(type(error))
+            end = _failed(name, "an exception that cannot be shown")
+        _at_exit(turn)
     given = answer.take()
     if given is not None:
         end["answer"] = given
-    for stream in (sys.stdout, sys.stderr):
+    for name in ("stdout", "stderr"):
         try:
-            stream.flush()
-        except Exception:
+            getattr(sys, name).flush()
+        except BaseException:
             pass
     if _reserve is None:
         _reserve = bytearray(256 * 1024)
     return end
+
+
+def _at_exit(turn):
+    """What the end of a process runs, where the turn is all there will be."""
+    if "last" in turn:
+        try:
+            atexit._run_exitfuncs()
+        except BaseException:
+            pass
 
 
 def _execute(code, name, end):
@@ -136,7 +146,10 @@ def _status(code):
         return 0
     if isinstance(code, int):
         return code & 0xFF
-    print(code, file=sys.stderr)
+    try:
+        print(code, file=sys.stderr)
+    except BaseException:
+        pass
     return 1
 
 

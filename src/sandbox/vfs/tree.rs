@@ -26,7 +26,7 @@ pub(crate) struct Tree {
     next: Ino,
     /// Bytes in files the guest wrote.
     bytes: u64,
-    /// Nodes the guest made.
+    /// Names the guest made.
     files: u64,
 }
 
@@ -237,6 +237,34 @@ impl Tree {
             .collect()
     }
 
+    /// The bytes there will be with `more`, if they may be.
+    fn room(&self, more: u64, quota: &Quota) -> Result<u64> {
+        let total = self.bytes.saturating_add(more);
+        if total > quota.bytes {
+            return Err(Errno::Nospc);
+        }
+        Ok(total)
+    }
+
+    /// How many folders lie between `dir` and the root.
+    fn depth(&self, mut dir: Ino) -> Result<usize> {
+        let mut depth = 0;
+        while dir != ROOT {
+            depth += 1;
+            dir = self.entries(dir)?.1;
+        }
+        Ok(depth)
+    }
+
+    /// How many levels of folders lie below `ino`, itself included.
+    fn height(&self, ino: Ino) -> usize {
+        let Ok((entries, _)) = self.entries(ino) else {
+            return 0;
+        };
+        let below = entries.values().map(|child| self.height(*child));
+        1 + below.max().unwrap_or(0)
+    }
+
     fn check_new(&self, place: &Place, quota: &Quota) -> Result<()> {
         if place.node.is_some() {
             return Err(Errno::Exist);
@@ -258,14 +286,8 @@ impl Tree {
     }
 
     pub(crate) fn create_dir(&mut self, place: &Place, quota: &Quota, now: u64) -> Result<Ino> {
-        let mut depth = 0;
-        let mut dir = place.dir;
-        while dir != ROOT {
-            depth += 1;
-            if depth >= MAX_DEPTH {
-                return Err(Errno::Nametoolong);
-            }
-            dir = self.entries(dir)?.1;
+        if self.depth(place.dir)? >= MAX_DEPTH {
+            return Err(Errno::Nametoolong);
         }
         let kind = Kind::Dir {
             entries: BTreeMap::new(),
@@ -289,6 +311,9 @@ impl Tree {
 
     fn create(&mut self, place: &Place, kind: Kind, quota: &Quota, now: u64) -> Result<Ino> {
         self.check_new(place, quota)?;
+        if let Kind::Symlink(target) = &kind {
+            self.bytes = self.room(target.len() as u64, quota)?;
+        }
         let ino = self.insert_node(kind, true, now);
         self.set_entry(place.dir, place.name.clone(), Some(ino), now)?;
         self.files += 1;
@@ -303,6 +328,7 @@ impl Tree {
             return Err(Errno::Perm);
         }
         self.node_mut(ino)?.links += 1;
+        self.files += 1;
         self.set_entry(place.dir, place.name.clone(), Some(ino), now)
     }
 
@@ -336,6 +362,7 @@ impl Tree {
         let node = self.node_mut(ino)?;
         node.links = node.links.saturating_sub(1);
         node.changed = now;
+        self.files = self.files.saturating_sub(1);
         self.forget_if_unused(ino);
         Ok(())
     }
@@ -345,10 +372,12 @@ impl Tree {
             return;
         };
         if node.links == 0 && node.open == 0 {
-            if let Kind::File(data) = &node.kind {
-                self.bytes = self.bytes.saturating_sub(data.len() as u64);
-            }
-            self.files = self.files.saturating_sub(1);
+            let freed = match &node.kind {
+                Kind::File(data) => data.len() as u64,
+                Kind::Symlink(target) => target.len() as u64,
+                _ => 0,
+            };
+            self.bytes = self.bytes.saturating_sub(freed);
             Arc::make_mut(&mut self.nodes).remove(&ino);
         }
     }
@@ -381,6 +410,9 @@ impl Tree {
                     return Err(Errno::Inval);
                 }
                 dir = self.entries(dir)?.1;
+            }
+            if self.depth(to.dir)? + self.height(ino) > MAX_DEPTH {
+                return Err(Errno::Nametoolong);
             }
         }
         if let Some(old) = to.node {
@@ -465,10 +497,7 @@ impl Tree {
             Kind::Dir { .. } => return Err(Errno::Isdir),
             _ => return Err(Errno::Inval),
         };
-        let total = self.bytes;
-        if len > before && total.saturating_add(len - before) > quota.bytes {
-            return Err(Errno::Nospc);
-        }
+        let grown = self.room(len.saturating_sub(before), quota)?;
         let node = self.node_mut(ino)?;
         node.modified = now;
         node.changed = now;
@@ -476,7 +505,7 @@ impl Tree {
             && (len > before || (shrink && len < before))
         {
             Arc::make_mut(data).resize(len as usize, 0);
-            self.bytes = total - before + len;
+            self.bytes = grown.saturating_sub(before.saturating_sub(len));
         }
         Ok(())
     }

@@ -37,8 +37,8 @@ pub(super) fn sync(_: &mut Guest, h: &mut Host, fd: u32) -> Result<()> {
 pub(super) fn fdstat_get(m: &mut Guest, h: &mut Host, fd: u32, out: u32) -> Result<()> {
     let (filetype, flags, rights) = match h.state.fds.get(fd)? {
         Fd::Stdin => (CHARACTER_DEVICE, 0, RIGHTS_FD_READ),
-        // Without the rights to seek and tell, the C library takes them for a terminal-like
-        // stream; `isatty` is then true and Python flushes by line.
+        // The C library takes a stream that can neither seek nor tell for a terminal. What is
+        // captured is none.
         Fd::Stdout | Fd::Stderr => (CHARACTER_DEVICE, 0, RIGHTS_FD_WRITE | RIGHTS_FD_SEEK),
         Fd::Dir { .. } => (DIRECTORY, 0, RIGHTS_ALL),
         Fd::File {
@@ -107,15 +107,18 @@ pub(super) fn filestat_get(m: &mut Guest, h: &mut Host, fd: u32, out: u32) -> Re
     m.write(out, &encode_stat(&stat))
 }
 
-pub(super) fn filestat_set_size(_: &mut Guest, h: &mut Host, fd: u32, size: u64) -> Result<()> {
+pub(super) fn filestat_set_size(m: &mut Guest, h: &mut Host, fd: u32, size: u64) -> Result<()> {
     let Fd::File {
         ino, write: true, ..
     } = *h.state.fds.get(fd)?
     else {
         return Err(Errno::Inval);
     };
-    let now = h.clock.realtime();
-    h.state.tree.resize(ino, size, &h.quota, now, true)
+    let now = h.clock().realtime();
+    let before = h.state.tree.stat(ino)?.size;
+    h.state.tree.resize(ino, size, &h.quota, now, true)?;
+    m.moved += size.abs_diff(before);
+    Ok(())
 }
 
 pub(super) fn filestat_set_times(
@@ -296,16 +299,18 @@ fn write_file(
     iovs: u32,
     count: u32,
 ) -> Result<u32> {
-    let now = h.clock.realtime();
+    let now = h.clock().realtime();
     let mut total = 0;
     for (ptr, len) in m.iovecs(iovs, count)? {
         let len = len.min(MAX_TRANSFER - total);
         let at = offset.checked_add(u64::from(total)).ok_or(Errno::Fbig)?;
         let bytes = m.slice(ptr, len)?;
+        // A write behind the end fills the hole before it.
+        let hole = at.saturating_sub(h.state.tree.stat(ino)?.size);
         match h.state.tree.write_at(ino, bytes, at, &h.quota, now) {
             Ok(n) => {
                 total += n as u32;
-                m.moved += n as u64;
+                m.moved += n as u64 + hole;
             }
             // What has been written counts; the next call meets the error again.
             Err(_) if total > 0 => break,

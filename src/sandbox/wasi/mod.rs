@@ -114,7 +114,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         };
         "clock_res_get"(id: u32, out: u32) => |m, _, _, out| m.write_u64(out, clock::RESOLUTION_NS);
         "clock_time_get"(id: u32, precision: u64, out: u32) => |m, h, id, _, out| {
-            let now = if id == 0 { h.clock.realtime() } else { h.clock.monotonic() };
+            let now = if id == 0 { h.clock().realtime() } else { h.clock().monotonic() };
             m.write_u64(out, now)
         };
         "random_get"(buf: u32, len: u32) => |m, h, buf, len| {
@@ -144,13 +144,14 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 // Only stdin can make a reader wait.
                 let typed = match host.state.fds.get(fd) {
                     Ok(fds::Fd::Stdin) => {
-                        let (stdin, at) = (host.stdin.clone(), host.state.stdin_read);
+                        let (stdin, at) = (host.state.stdin.clone(), host.state.stdin_read);
                         Some(stdin.read(at, files::MAX_STDIN).await)
                     }
                     _ => None,
                 };
                 call(&mut caller, |m, h| match typed {
-                    Some(bytes) => files::read_stdin(m, h, &bytes, (iovs, n), out),
+                    Some(Some(bytes)) => files::read_stdin(m, h, &bytes, (iovs, n), out),
+                    Some(None) => Err(Errno::Fbig),
                     None => files::read(m, h, fd, iovs, n, out),
                 })
             })
@@ -217,9 +218,9 @@ fn poll(m: &mut Guest, h: &Host, subs: u32, events: u32, n: u32, out: u32) -> Re
                 let timeout = m.read_u64(sub.wrapping_add(24))?;
                 let absolute = m.read_u32(sub.wrapping_add(40))? & 1 != 0;
                 let now = if id == 0 {
-                    h.clock.realtime()
+                    h.clock().realtime()
                 } else {
-                    h.clock.monotonic()
+                    h.clock().monotonic()
                 };
                 Duration::from_nanos(if absolute {
                     timeout.saturating_sub(now)
