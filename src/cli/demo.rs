@@ -8,11 +8,9 @@ use super::run::solve;
 use crate::llm::{RecordedModel, Resolved};
 
 /// The task this project grew from.
-const TASK: &str = "Choose the best of three laptops. A: $1200, CPU score 9500, battery 8 hours. \
-                    B: $1000, CPU score 8700, battery 10 hours. C: $900, CPU score 8000, battery 7 \
-                    hours. Score each by CPU score x battery hours / price, and choose the one \
-                    with the highest score. Answer as JSON with `selected_laptop`, `scores` and \
-                    `reasoning`.";
+const TASK: &str = "Three laptops (A: $1200, CPU 9500, 8 h; B: $1000, 8700, 10 h; C: $900, 8000, \
+                    7 h); score each by cpu × battery / price, choose the best, answer as JSON \
+                    with `selected_laptop`, `scores`, `reasoning`";
 
 /// What a model replied to it.
 const RECORDING: &str = include_str!("demo.json");
