@@ -9,6 +9,9 @@ use std::sync::{Arc, OnceLock};
 /// A node's number, never reused within one tree.
 pub(crate) type Ino = u64;
 
+/// One entry of a folder's listing: name, number, WASI file type.
+pub(crate) type Entry = (Arc<str>, Ino, u8);
+
 #[derive(Debug, Clone)]
 pub(crate) struct Node {
     pub(crate) kind: Kind,

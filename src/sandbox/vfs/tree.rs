@@ -1,12 +1,12 @@
-//! Operations on names and contents. Every path walk, size and count is bounded here.
+//! Operations on names. Every path walk and count is bounded here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::node::{Ino, Kind, Node, PackFile, Stat, copy_at};
+use super::node::{Entry, Ino, Kind, Node, Stat};
 use crate::sandbox::wasi::{Errno, Result};
 
-const ROOT: Ino = 1;
+pub(super) const ROOT: Ino = 1;
 const MAX_SYMLINKS: u32 = 32;
 const MAX_NAME: usize = 255;
 /// Folders within folders; keeps every walk short.
@@ -25,7 +25,7 @@ pub(crate) struct Tree {
     nodes: Arc<BTreeMap<Ino, Arc<Node>>>,
     next: Ino,
     /// Bytes in files the guest wrote.
-    bytes: u64,
+    pub(super) bytes: u64,
     /// Names the guest made.
     files: u64,
 }
@@ -61,29 +61,39 @@ impl Tree {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    #[cfg(test)]
+    pub(super) fn files(&self) -> u64 {
+        self.files
+    }
+
     pub(crate) fn root(&self) -> Ino {
         ROOT
     }
 
-    fn node(&self, ino: Ino) -> Result<&Node> {
+    pub(super) fn node(&self, ino: Ino) -> Result<&Node> {
         self.nodes.get(&ino).map(|n| &**n).ok_or(Errno::Badf)
     }
 
-    fn node_mut(&mut self, ino: Ino) -> Result<&mut Node> {
+    pub(super) fn node_mut(&mut self, ino: Ino) -> Result<&mut Node> {
         Arc::make_mut(&mut self.nodes)
             .get_mut(&ino)
             .map(Arc::make_mut)
             .ok_or(Errno::Badf)
     }
 
-    fn entries(&self, dir: Ino) -> Result<(&BTreeMap<Arc<str>, Ino>, Ino)> {
+    pub(super) fn entries(&self, dir: Ino) -> Result<(&BTreeMap<Arc<str>, Ino>, Ino)> {
         match &self.node(dir)?.kind {
             Kind::Dir { entries, parent } => Ok((entries, *parent)),
             _ => Err(Errno::Notdir),
         }
     }
 
-    fn insert_node(&mut self, kind: Kind, writable: bool, now: u64) -> Ino {
+    pub(super) fn insert_node(&mut self, kind: Kind, writable: bool, now: u64) -> Ino {
         let ino = self.next;
         self.next += 1;
         let node = Node {
@@ -99,7 +109,13 @@ impl Tree {
         ino
     }
 
-    fn set_entry(&mut self, dir: Ino, name: Arc<str>, ino: Option<Ino>, now: u64) -> Result<()> {
+    pub(super) fn set_entry(
+        &mut self,
+        dir: Ino,
+        name: Arc<str>,
+        ino: Option<Ino>,
+        now: u64,
+    ) -> Result<()> {
         let node = self.node_mut(dir)?;
         let Kind::Dir { entries, .. } = &mut node.kind else {
             return Err(Errno::Notdir);
@@ -228,22 +244,13 @@ impl Tree {
     }
 
     /// The folder's entries with `.` and `..`, in a fixed order.
-    pub(crate) fn list(&self, dir: Ino) -> Result<Vec<(Arc<str>, Ino, u8)>> {
+    pub(crate) fn list(&self, dir: Ino) -> Result<Vec<Entry>> {
         let (entries, parent) = self.entries(dir)?;
         let dots = [(Arc::from("."), dir), (Arc::from(".."), parent)];
         dots.into_iter()
             .chain(entries.iter().map(|(name, ino)| (name.clone(), *ino)))
             .map(|(name, ino)| Ok((name, ino, self.node(ino)?.kind.filetype())))
             .collect()
-    }
-
-    /// The bytes there will be with `more`, if they may be.
-    fn room(&self, more: u64, quota: &Quota) -> Result<u64> {
-        let total = self.bytes.saturating_add(more);
-        if total > quota.bytes {
-            return Err(Errno::Nospc);
-        }
-        Ok(total)
     }
 
     /// How many folders lie between `dir` and the root.
@@ -449,105 +456,6 @@ impl Tree {
             node.open = node.open.saturating_sub(1);
             self.forget_if_unused(ino);
         }
-    }
-
-    pub(crate) fn read_at(&self, ino: Ino, buf: &mut [u8], offset: u64) -> Result<usize> {
-        match &self.node(ino)?.kind {
-            Kind::File(data) => Ok(copy_at(data, buf, offset)),
-            Kind::Pack(file) => file.read_at(buf, offset).ok_or(Errno::Io),
-            Kind::Null => Ok(0),
-            Kind::Dir { .. } => Err(Errno::Isdir),
-            Kind::Symlink(_) => Err(Errno::Inval),
-        }
-    }
-
-    pub(crate) fn write_at(
-        &mut self,
-        ino: Ino,
-        bytes: &[u8],
-        offset: u64,
-        quota: &Quota,
-        now: u64,
-    ) -> Result<usize> {
-        if matches!(self.node(ino)?.kind, Kind::Null) || bytes.is_empty() {
-            return Ok(bytes.len());
-        }
-        let end = offset.checked_add(bytes.len() as u64).ok_or(Errno::Fbig)?;
-        self.resize(ino, end, quota, now, false)?;
-        let node = self.node_mut(ino)?;
-        let Kind::File(data) = &mut node.kind else {
-            return Err(Errno::Badf);
-        };
-        // In range: `resize` has made the file at least `end` long.
-        Arc::make_mut(data)[offset as usize..end as usize].copy_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    /// Sets a file's length to `len`, or to at least `len` where it must not shrink.
-    pub(crate) fn resize(
-        &mut self,
-        ino: Ino,
-        len: u64,
-        quota: &Quota,
-        now: u64,
-        shrink: bool,
-    ) -> Result<()> {
-        let before = match &self.node(ino)?.kind {
-            Kind::File(data) => data.len() as u64,
-            Kind::Dir { .. } => return Err(Errno::Isdir),
-            _ => return Err(Errno::Inval),
-        };
-        let grown = self.room(len.saturating_sub(before), quota)?;
-        let node = self.node_mut(ino)?;
-        node.modified = now;
-        node.changed = now;
-        if let Kind::File(data) = &mut node.kind
-            && (len > before || (shrink && len < before))
-        {
-            Arc::make_mut(data).resize(len as usize, 0);
-            self.bytes = grown.saturating_sub(before.saturating_sub(len));
-        }
-        Ok(())
-    }
-
-    pub(super) fn place_dir(&mut self, path: &str, writable: bool) {
-        let mut here = ROOT;
-        for name in path.split('/').filter(|n| !n.is_empty()) {
-            let found = self
-                .entries(here)
-                .ok()
-                .and_then(|(e, _)| e.get(name).copied());
-            here = found.unwrap_or_else(|| {
-                let kind = Kind::Dir {
-                    entries: BTreeMap::new(),
-                    parent: here,
-                };
-                let ino = self.insert_node(kind, false, 0);
-                // `here` is a folder: it was made or found as one.
-                let _ = self.set_entry(here, name.into(), Some(ino), 0);
-                ino
-            });
-        }
-        if let Ok(node) = self.node_mut(here) {
-            node.writable = writable;
-        }
-    }
-
-    fn place(&mut self, path: &str, kind: Kind) {
-        let (dir, name) = path.rsplit_once('/').unwrap_or(("", path));
-        self.place_dir(dir, false);
-        if let Ok(parent) = self.lookup(ROOT, if dir.is_empty() { "/" } else { dir }, true) {
-            let ino = self.insert_node(kind, false, 0);
-            let _ = self.set_entry(parent, name.into(), Some(ino), 0);
-        }
-    }
-
-    pub(super) fn place_pack_file(&mut self, path: &str, file: Arc<PackFile>) {
-        self.place(path, Kind::Pack(file));
-    }
-
-    pub(super) fn place_null(&mut self, path: &str) {
-        self.place(path, Kind::Null);
     }
 }
 

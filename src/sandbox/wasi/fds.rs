@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::abi::{Errno, Result};
-use crate::sandbox::vfs::{Ino, Tree};
+use crate::sandbox::vfs::{Entry, Ino, Tree};
 
 #[derive(Debug, Clone)]
 pub(crate) enum Fd {
@@ -15,7 +15,7 @@ pub(crate) enum Fd {
         /// The guest path, for the folders that are there from the start.
         preopen: Option<&'static str>,
         /// The listing being read, taken at its start so that changes meanwhile cannot upset it.
-        listing: Option<Arc<Vec<(Arc<str>, Ino, u8)>>>,
+        listing: Option<Arc<Vec<Entry>>>,
     },
     File {
         ino: Ino,

@@ -1,0 +1,77 @@
+//! What is in files: reading, writing and resizing, within the quota.
+
+use std::sync::Arc;
+
+use super::node::{Ino, Kind, copy_at};
+use super::tree::{Quota, Tree};
+use crate::sandbox::wasi::{Errno, Result};
+
+impl Tree {
+    pub(crate) fn read_at(&self, ino: Ino, buf: &mut [u8], offset: u64) -> Result<usize> {
+        match &self.node(ino)?.kind {
+            Kind::File(data) => Ok(copy_at(data, buf, offset)),
+            Kind::Pack(file) => file.read_at(buf, offset).ok_or(Errno::Io),
+            Kind::Null => Ok(0),
+            Kind::Dir { .. } => Err(Errno::Isdir),
+            Kind::Symlink(_) => Err(Errno::Inval),
+        }
+    }
+
+    pub(crate) fn write_at(
+        &mut self,
+        ino: Ino,
+        bytes: &[u8],
+        offset: u64,
+        quota: &Quota,
+        now: u64,
+    ) -> Result<usize> {
+        if matches!(self.node(ino)?.kind, Kind::Null) || bytes.is_empty() {
+            return Ok(bytes.len());
+        }
+        let end = offset.checked_add(bytes.len() as u64).ok_or(Errno::Fbig)?;
+        self.resize(ino, end, quota, now, false)?;
+        let node = self.node_mut(ino)?;
+        let Kind::File(data) = &mut node.kind else {
+            return Err(Errno::Badf);
+        };
+        // In range: `resize` has made the file at least `end` long.
+        Arc::make_mut(data)[offset as usize..end as usize].copy_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    /// Sets a file's length to `len`, or to at least `len` where it must not shrink.
+    pub(crate) fn resize(
+        &mut self,
+        ino: Ino,
+        len: u64,
+        quota: &Quota,
+        now: u64,
+        shrink: bool,
+    ) -> Result<()> {
+        let before = match &self.node(ino)?.kind {
+            Kind::File(data) => data.len() as u64,
+            Kind::Dir { .. } => return Err(Errno::Isdir),
+            _ => return Err(Errno::Inval),
+        };
+        let grown = self.room(len.saturating_sub(before), quota)?;
+        let node = self.node_mut(ino)?;
+        node.modified = now;
+        node.changed = now;
+        if let Kind::File(data) = &mut node.kind
+            && (len > before || (shrink && len < before))
+        {
+            Arc::make_mut(data).resize(len as usize, 0);
+            self.bytes = grown.saturating_sub(before.saturating_sub(len));
+        }
+        Ok(())
+    }
+
+    /// The bytes there will be with `more`, if they may be.
+    pub(super) fn room(&self, more: u64, quota: &Quota) -> Result<u64> {
+        let total = self.bytes.saturating_add(more);
+        if total > quota.bytes {
+            return Err(Errno::Nospc);
+        }
+        Ok(total)
+    }
+}
