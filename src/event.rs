@@ -65,6 +65,8 @@ pub enum Event {
         step: u32,
         /// The text sent back.
         text: String,
+        /// Why the run goes on, in a line for people, where the output does not say so.
+        note: Option<String>,
     },
     /// The run's end.
     Finished {

@@ -3,7 +3,7 @@
 use super::action::Action;
 use super::observation::shorten;
 use crate::llm::{Message, Role};
-use crate::sandbox::Execution;
+use crate::sandbox::{Execution, Outcome};
 
 /// Beyond this many characters, the oldest observations are shortened: most models hold some
 /// 100,000 of them, and an agent that no longer fits is worse than one that forgets a table.
@@ -44,7 +44,12 @@ impl History {
     pub(super) fn messages(&self) -> Vec<Message> {
         let mut messages = self.opening.clone();
         for step in &self.steps {
-            messages.push(Message::new(Role::Assistant, step.reply.clone()));
+            // Servers refuse an empty message.
+            let said = match step.reply.trim() {
+                "" => "(no reply)",
+                _ => &step.reply,
+            };
+            messages.push(Message::new(Role::Assistant, said));
             if let Some(observation) = &step.observation {
                 messages.push(Message::new(Role::User, observation.clone()));
             }
@@ -62,11 +67,20 @@ impl History {
         messages
     }
 
-    /// Code that was run before, was the same, and ended without an error.
+    /// Whether this very code has been run before.
     pub(super) fn has_run(&self, code: &str) -> bool {
         self.steps.iter().any(|step| {
             matches!(&step.action, Action::Code { source, .. } if source == code)
                 && step.execution.is_some()
+        })
+    }
+
+    /// Whether the code that was run last ended well and showed something.
+    pub(super) fn has_result(&self) -> bool {
+        let last = self.steps.iter().rev().find_map(|s| s.execution.as_ref());
+        last.is_some_and(|execution| {
+            execution.outcome == Outcome::Completed
+                && (execution.result.is_some() || !execution.transcript.is_empty())
         })
     }
 

@@ -38,7 +38,8 @@ pub(super) fn text(execution: &Execution) -> String {
         text += &ending;
     } else if output.is_empty() && execution.result.is_none() {
         text += "\nThe code ran without an error, but it printed nothing and has no final value. \
-                 Print what you need to see, or call final_answer(value) with the answer.";
+                 Nobody has seen an answer yet. Send the whole code again with one more line at \
+                 its end: final_answer(value), where value is what the task asks for.";
     } else {
         text += "\nThe code ran without an error. If this is all you need, call \
                  final_answer(value) in a ```python block, with the value computed by the code; \
@@ -81,6 +82,30 @@ fn ending(execution: &Execution) -> String {
         Outcome::Trapped { reason } => {
             format!("The interpreter failed: {reason}. {undone} Try another way.")
         }
+    }
+}
+
+/// Why the run goes on, in a line for people.
+pub(super) fn note(execution: &Execution) -> Option<String> {
+    match &execution.outcome {
+        Outcome::Completed => None,
+        Outcome::Raised(error) => Some(match error.message.lines().next() {
+            Some(message) => format!("{}: {message}", error.kind),
+            None => error.kind.clone(),
+        }),
+        _ => ending(execution).split(". ").next().map(str::to_owned),
+    }
+}
+
+/// Why a program has no answer, for people.
+pub(super) fn failure(execution: &Execution) -> String {
+    match &execution.outcome {
+        Outcome::Raised(error) => {
+            let traceback = shorten(error.traceback.trim_end(), MAX_ERROR);
+            format!("the program failed:\n{traceback}")
+        }
+        Outcome::Exited { code } => format!("the program ended with status {code}"),
+        _ => note(execution).unwrap_or_else(|| "the program has no answer".into()),
     }
 }
 

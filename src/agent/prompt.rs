@@ -47,15 +47,20 @@ When you have the answer, call `final_answer(value)` in the code. The value can 
 list or dict: give it the form that the task asks for, and compute it with Python rather than \
 typing the numbers.
 
-Example. Task: Which has the larger area, a 3 x 4 rectangle or a circle of radius 2? Answer as \
-JSON with `shape` and `areas`.
+Example. Task: Which shop is the cheapest per kg? North: 3 kg for $12, South: 5 kg for $15. Answer as \
+JSON with `shop` and `prices`.
 
-I compute both areas and compare them.
+I put the data into a dict, compute the price per kg, and choose the lowest.
 ```python
-import math
-areas = {{\"rectangle\": 3 * 4, \"circle\": math.pi * 2 ** 2}}
-shape = max(areas, key=areas.get)
-final_answer({{\"shape\": shape, \"areas\": areas}})
+shops = {{
+    \"North\": {{\"kg\": 3, \"price\": 12}},
+    \"South\": {{\"kg\": 5, \"price\": 15}},
+}}
+prices = {{}}
+for name, shop in shops.items():
+    prices[name] = shop[\"price\"] / shop[\"kg\"]
+cheapest = min(prices, key=prices.get)
+final_answer({{\"shop\": cheapest, \"prices\": prices}})
 ```
 
 {python} {limits}"

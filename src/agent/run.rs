@@ -12,6 +12,11 @@ use crate::event::{Event, EventSink};
 use crate::llm::{Message, Model, ModelEvent, Reply, Request};
 use crate::sandbox::{Cancel, Execution, Outcome, Sandbox, Session, Turn};
 
+/// How often an answer without code is refused.
+const MAX_REFUSED: usize = 2;
+/// How much of the task a refusal repeats, in characters.
+const MAX_REMINDER: usize = 2000;
+
 /// Lets a model solve tasks by writing Python that runs in a sandbox.
 ///
 /// Defaults: 12 steps, no events, no input, randomness from the operating system, the sandbox's
@@ -119,22 +124,23 @@ impl Agent {
     pub async fn run(&self, task: &str) -> Result<Run, Error> {
         let system = prompt::system(&self.sandbox.pack().manifest, self.sandbox.limits());
         let mut history = self.open(system, task);
-        let mut session = self.sandbox.session_seeded(self.seed)?;
+        let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
         for step in 1..=self.max_steps {
             let Some(reply) = self.ask(step, &history).await? else {
                 return Ok(self.finish(history, Ending::Cancelled));
             };
             let action = parse(&reply, Mode::Agent);
             let done = match &action {
-                Action::Code { source, .. } => {
-                    self.act(&mut session, &history, step, source).await?
-                }
-                Action::Answer(text) => self.judge(&history, text),
+                Action::Code { source, .. } => self.act(&mut desk, &history, step, source).await?,
+                Action::Answer(text) => self.judge(&history, task, text),
                 Action::Unreadable { reason } => Done::told(reason.clone()),
             };
             if let Some(text) = &done.observation {
-                let text = text.clone();
-                self.events.emit(Event::Observation { step, text });
+                self.events.emit(Event::Observation {
+                    step,
+                    text: text.clone(),
+                    note: done.note.clone(),
+                });
             }
             history.steps.push(Step {
                 reply,
@@ -164,14 +170,14 @@ impl Agent {
         let action = parse(&reply, Mode::Once);
         let (execution, ending) = match &action {
             Action::Code { source, .. } => {
-                let mut session = self.sandbox.session_seeded(self.seed)?;
-                let execution = self.execute(&mut session, 1, source).await?;
+                let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
+                let execution = self.execute(&mut desk, 1, source).await?;
                 let ending = match &execution.outcome {
                     Outcome::Completed | Outcome::Exited { code: 0 } => {
                         Ending::Answered(Value::String(execution.stdout.text.clone()))
                     }
                     Outcome::Cancelled => Ending::Cancelled,
-                    _ => Ending::Failed(observation::text(&execution)),
+                    _ => Ending::Failed(observation::failure(&execution)),
                 };
                 (Some(execution), ending)
             }
@@ -227,12 +233,7 @@ impl Agent {
         Ok(Some(text))
     }
 
-    async fn execute(
-        &self,
-        session: &mut Session,
-        step: u32,
-        source: &str,
-    ) -> Result<Execution, Error> {
+    async fn execute(&self, desk: &mut Desk, step: u32, source: &str) -> Result<Execution, Error> {
         self.events.emit(Event::CodeStarted {
             step,
             code: source.to_owned(),
@@ -242,29 +243,33 @@ impl Agent {
             .events(self.events.clone())
             .cancel(self.cancel.clone());
         if let Some(text) = &self.stdin_text
-            && session.turns() == 0
+            && !desk.has_input
         {
             turn = turn
                 .bind("stdin_text", &**text)
                 .stdin(text.as_bytes().to_vec());
         }
-        Ok(session.run(turn).await?)
+        let execution = desk.session.run(turn).await?;
+        // A turn that was taken back took its input with it.
+        desk.has_input |= !execution.rolled_back;
+        Ok(execution)
     }
 
     /// Runs code and decides how to go on.
     async fn act(
         &self,
-        session: &mut Session,
+        desk: &mut Desk,
         history: &History,
         step: u32,
         source: &str,
     ) -> Result<Done, Error> {
         let repeated = history.has_run(source);
-        let execution = self.execute(session, step, source).await?;
+        let execution = self.execute(desk, step, source).await?;
         if let Some(answer) = execution.answer.clone() {
             return Ok(Done {
                 execution: Some(execution),
                 observation: None,
+                note: None,
                 ending: Some(Ending::Answered(answer)),
             });
         }
@@ -272,6 +277,7 @@ impl Agent {
             return Ok(Done {
                 execution: Some(execution),
                 observation: None,
+                note: None,
                 ending: Some(Ending::Cancelled),
             });
         }
@@ -281,29 +287,37 @@ impl Agent {
                      call final_answer(value) with what you know.";
         }
         Ok(Done {
+            note: observation::note(&execution),
             execution: Some(execution),
             observation: Some(text),
             ending: None,
         })
     }
 
-    /// An answer without code counts once code has run, or when the model insists: before that,
-    /// it is most often arithmetic done in the head.
-    fn judge(&self, history: &History, text: &str) -> Done {
-        let insists = (history.steps.iter()).any(|s| matches!(s.action, Action::Answer(_)));
-        if history.has_run_code() || insists {
+    /// An answer without code counts when code has shown something, or when the model insists:
+    /// else it is most often arithmetic done in the head, or the model answering the observation.
+    fn judge(&self, history: &History, task: &str, text: &str) -> Done {
+        let refused = (history.steps.iter())
+            .filter(|step| matches!(step.action, Action::Answer(_)))
+            .count();
+        if history.has_result() || refused >= MAX_REFUSED {
             return Done {
                 execution: None,
                 observation: None,
+                note: None,
                 ending: Some(Ending::Answered(Value::String(text.to_owned()))),
             };
         }
-        Done::told(
-            "You answered without running code, so nothing was calculated. Write a ```python \
-             block that computes the answer from the task's data and calls \
-             final_answer(value) with it."
-                .into(),
-        )
+        let why = if history.has_run_code() {
+            "That is no answer yet: the code has shown no result."
+        } else {
+            "You answered without running code, so nothing was calculated."
+        };
+        Done::told(format!(
+            "{why} Write a ```python block that computes the answer from the task's data, all of \
+             it, and calls final_answer(value) at its end. The task is: {}",
+            observation::shorten(task, MAX_REMINDER)
+        ))
     }
 
     fn finish(&self, history: History, ending: Ending) -> Run {
@@ -320,10 +334,27 @@ impl Agent {
     }
 }
 
+/// Where the code of a run works: its session, and whether the input lies there.
+struct Desk {
+    session: Session,
+    has_input: bool,
+}
+
+impl Desk {
+    fn new(session: Session) -> Self {
+        Self {
+            session,
+            has_input: false,
+        }
+    }
+}
+
 /// What came of one action.
 struct Done {
     execution: Option<Execution>,
     observation: Option<String>,
+    /// Why the run goes on, in a line for people.
+    note: Option<String>,
     ending: Option<Ending>,
 }
 
@@ -332,6 +363,7 @@ impl Done {
         Self {
             execution: None,
             observation: Some(format!("{} {text}", observation::PREFIX)),
+            note: text.split(". ").next().map(str::to_owned),
             ending: None,
         }
     }

@@ -68,6 +68,8 @@ pub(super) async fn run(exec: Exec, global: &Global) -> Result<ExitCode, Failure
     } else {
         report::human::ending(&execution, global.quiet);
     }
+    // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
+    std::mem::forget(sandbox);
     Ok(ExitCode::from(exit::of(&execution)))
 }
 

@@ -18,7 +18,7 @@ pub(crate) fn steps(verbose: bool) -> EventSink {
 fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<()> {
     match event {
         Event::StepStarted { step } => writeln!(err, "{BOLD}step {step}{RESET}"),
-        Event::ReplyDelta { text } if verbose => write!(err, "{DIM}{text}{RESET}"),
+        Event::ReplyDelta { text } if verbose => write!(err, "{DIM}{}{RESET}", shown(text)),
         Event::Reply { .. } if verbose => writeln!(err),
         Event::ModelRetry {
             attempt,
@@ -30,23 +30,32 @@ fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<(
             *wait_ms as f64 / 1e3
         ),
         Event::CodeStarted { code, .. } if !verbose => {
-            for line in code.lines() {
+            for line in shown(code).lines() {
                 writeln!(err, "{DIM}  | {line}{RESET}")?;
             }
             Ok(())
         }
-        Event::Output { text, .. } if !verbose => write!(err, "{text}"),
-        Event::Observation { text, .. } if verbose => writeln!(err, "{text}"),
-        // What the code printed has been shown; the rest is why the run goes on.
-        Event::Observation { text, .. } => {
-            let error = text.lines().rev().find(|line| line.contains("Error: "));
-            match error.or_else(|| text.lines().find(|line| line.contains("The code was"))) {
-                Some(line) => writeln!(err, "{line}"),
-                None => Ok(()),
-            }
-        }
+        Event::Output { text, .. } => write!(err, "{}", shown(text)),
+        Event::Observation { text, .. } if verbose => writeln!(err, "{}", shown(text)),
+        Event::Observation {
+            note: Some(note), ..
+        } => writeln!(err, "{}", shown(note)),
         _ => Ok(()),
     }
+}
+
+/// `text` without the power to steer a terminal: what a model wrote, or made its code print, could
+/// else change the window's title, the clipboard or what has been shown before.
+fn shown(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    shown
 }
 
 const BOLD: &str = "\x1b[1m";

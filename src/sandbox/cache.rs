@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::SandboxError;
+
+const TEMPORARY: &str = ".tmp-";
+/// How many compiled modules, and images, are kept.
+const NEWEST: usize = 3;
 
 /// Writes `bytes` to `path` through a temporary file, so that no other process and no later start
 /// ever sees a part of it.
@@ -12,7 +17,7 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SandboxError>
     let dir = path.parent().unwrap_or(Path::new("."));
     let fail = |e| SandboxError::io("write", path, e);
     let mut file = tempfile::Builder::new()
-        .prefix(".tmp-")
+        .prefix(TEMPORARY)
         .tempfile_in(dir)
         .map_err(fail)?;
     file.write_all(bytes).map_err(fail)?;
@@ -43,4 +48,74 @@ pub(crate) fn lock(dir: &Path) -> Result<CacheLock, SandboxError> {
     file.lock()
         .map_err(|e| SandboxError::io("lock", &path, e))?;
     Ok(CacheLock(file))
+}
+
+/// What a killed process left half-written, and all but the newest few files of each kind: one for
+/// another version of this program is worth keeping, one for each that ever ran is not. The caller
+/// holds the lock. Failures are left alone: nothing depends on this.
+pub(crate) fn tidy(dir: &Path) {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return;
+    };
+    let mut kept: Vec<(SystemTime, PathBuf)> = Vec::new();
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.starts_with(TEMPORARY) {
+            let _ = fs::remove_file(entry.path());
+        } else if name.starts_with("image-") || name.starts_with("module-") {
+            let made = entry.metadata().and_then(|m| m.modified());
+            kept.push((made.unwrap_or(UNIX_EPOCH), entry.path()));
+        }
+    }
+    kept.sort();
+    for suffix in ["bin", "cwasm"] {
+        let of_kind = |path: &Path| path.extension().is_some_and(|e| e == suffix);
+        let paths = kept.iter().filter(|(_, path)| of_kind(path));
+        for (_, path) in paths.rev().skip(NEWEST) {
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tidying_removes_leftovers_and_keeps_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        fs::write(at(".tmp-x"), "half").unwrap();
+        for i in 0..5 {
+            let file = fs::File::create(at(&format!("image-{i}.bin"))).unwrap();
+            let made = UNIX_EPOCH + std::time::Duration::from_secs(i);
+            file.set_modified(made).unwrap();
+        }
+        fs::write(at("module-1.cwasm"), "code").unwrap();
+        tidy(dir.path());
+        let mut left: Vec<_> = (fs::read_dir(dir.path()).unwrap())
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(
+            left,
+            [
+                "image-2.bin",
+                "image-3.bin",
+                "image-4.bin",
+                "module-1.cwasm"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_is_there_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("image-1.bin");
+        write_whole(&path, b"bytes").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"bytes");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(write_whole(&dir.path().join("no/such"), b"x").is_err());
+    }
 }

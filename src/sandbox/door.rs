@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use wasmtime::{Caller, Linker};
 
 use super::execution::Exception;
@@ -22,17 +23,16 @@ const ANSWERED: i32 = 0;
 /// `host.call` found a fault in the call itself.
 const FAULT: i32 = -2;
 
-/// What the guest may ask.
-#[derive(Debug, Deserialize)]
-#[serde(tag = "op", rename_all = "snake_case")]
-enum Request {
-    /// The modules and the warm list, while the base image is made.
-    Boot,
-    /// The turn to run.
-    Begin,
-    /// The turn's end.
-    End(Box<TurnEnd>),
-}
+/// What the guest may ask: for the modules and the warm list while the base image is made, for its
+/// turn, and to be heard about the turn's end. The first two are these bytes; the third begins so.
+const BOOT: &[u8] = br#"{"op":"boot"}"#;
+const BEGIN: &[u8] = br#"{"op":"begin"}"#;
+const END: &[u8] = br#"{"op":"end""#;
+
+/// The largest report of a turn's end, in bytes; the runner shortens what it sends to far less.
+const MAX_END: usize = 4 << 20;
+/// The most values in an answer; the runner sends no more.
+const MAX_VALUES: usize = 500_000;
 
 /// A turn, as the guest's runner gets it.
 #[derive(Debug, Clone, Serialize)]
@@ -70,25 +70,66 @@ fn as_str<S: serde::Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Erro
 }
 
 /// How a turn ended, as the guest tells it. All of it is the guest's word: data, never trusted.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default)]
 pub(crate) struct TurnEnd {
     /// The final expression's `repr`.
-    #[serde(default)]
     pub(crate) result: Option<String>,
     /// The uncaught exception.
-    #[serde(default)]
     pub(crate) error: Option<Exception>,
     /// The status given to `sys.exit`.
-    #[serde(default)]
     pub(crate) exit: Option<i64>,
-    /// Whether `final_answer` was called, and its value.
-    #[serde(default)]
-    pub(crate) answer: Option<Answer>,
+    /// The value given to `final_answer`, if it was called.
+    pub(crate) answer: Option<serde_json::Value>,
 }
 
-#[derive(Debug, Deserialize)]
-pub(crate) struct Answer {
-    pub(crate) value: serde_json::Value,
+/// The frame that tells it. Fields that are not asked for are skipped without being stored, and
+/// an answer is taken apart only after its size is known.
+#[derive(Deserialize)]
+struct EndFrame<'a> {
+    #[serde(default)]
+    result: Option<String>,
+    #[serde(default)]
+    error: Option<Exception>,
+    #[serde(default)]
+    exit: Option<i64>,
+    #[serde(default, borrow)]
+    answer: Option<AnswerFrame<'a>>,
+}
+
+#[derive(Deserialize)]
+struct AnswerFrame<'a> {
+    #[serde(borrow)]
+    value: &'a RawValue,
+}
+
+impl TurnEnd {
+    fn read(frame: &[u8]) -> Result<Self, String> {
+        if frame.len() > MAX_END {
+            return Err(format!(
+                "the turn's result and answer have {} bytes; at most {MAX_END} are taken",
+                frame.len()
+            ));
+        }
+        let unreadable = |e| format!("the host cannot read this report: {e}");
+        let frame: EndFrame = serde_json::from_slice(frame).map_err(unreadable)?;
+        let answer = match frame.answer {
+            None => None,
+            Some(AnswerFrame { value }) => {
+                // Each value but the first follows one of these; text may hold some as well.
+                let values = value.get().bytes().filter(|b| b",[{".contains(b)).count();
+                if values > MAX_VALUES {
+                    return Err(format!("the answer has more than {MAX_VALUES} values"));
+                }
+                Some(serde_json::from_str(value.get()).map_err(unreadable)?)
+            }
+        };
+        Ok(Self {
+            result: frame.result,
+            error: frame.error,
+            exit: frame.exit,
+            answer,
+        })
+    }
 }
 
 /// The door's state during one turn.
@@ -118,29 +159,38 @@ impl Door {
         self.calls += 1;
         self.bytes += frame.len() as u64;
         // The runner's own two calls are part of every turn and always pass, once each.
-        let parsed = (frame.len() as u64 <= self.max_bytes || self.ended.is_none())
-            .then(|| serde_json::from_slice::<Request>(frame));
-        let answer = match parsed {
-            Some(Ok(Request::Boot | Request::Begin)) if self.pending.is_some() => {
-                self.pending.take().unwrap_or_default()
-            }
-            Some(Ok(Request::End(end))) if self.ended.is_none() => {
-                self.ended = Some(*end);
-                b"{}".to_vec()
-            }
-            _ if self.calls > self.max_calls => refusal(&format!(
-                "this turn's limit of {} calls to the host is used up",
-                self.max_calls
-            )),
-            _ if self.bytes > self.max_bytes => refusal(&format!(
-                "this turn's limit of {} bytes in calls to the host is used up",
-                self.max_bytes
-            )),
-            Some(Err(e)) => refusal(&format!("the host cannot read this request: {e}")),
-            _ => refusal("the host has nothing for this request"),
+        let answer = if frame == BEGIN || frame == BOOT {
+            self.pending.take()
+        } else if self.ended.is_none() && frame.starts_with(END) {
+            Some(match TurnEnd::read(frame) {
+                Ok(end) => {
+                    self.ended = Some(end);
+                    b"{}".to_vec()
+                }
+                Err(why) => refusal(&why),
+            })
+        } else {
+            None
         };
+        let answer = answer.unwrap_or_else(|| self.refuse());
         self.bytes += answer.len() as u64;
         answer
+    }
+
+    fn refuse(&self) -> Vec<u8> {
+        if self.calls > self.max_calls {
+            refusal(&format!(
+                "this turn's limit of {} calls to the host is used up",
+                self.max_calls
+            ))
+        } else if self.bytes > self.max_bytes {
+            refusal(&format!(
+                "this turn's limit of {} bytes in calls to the host is used up",
+                self.max_bytes
+            ))
+        } else {
+            refusal("the host has nothing for this request")
+        }
     }
 }
 

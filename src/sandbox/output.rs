@@ -11,6 +11,10 @@ pub struct Captured {
     pub dropped_bytes: u64,
 }
 
+/// How often the order may change between the streams before it is no longer kept: each change
+/// costs more than the byte that made it.
+const MAX_RUNS: usize = 20_000;
+
 /// Both streams during a turn.
 #[derive(Debug, Default)]
 pub(crate) struct Output {
@@ -53,9 +57,12 @@ impl Output {
             return;
         }
         buffer.bytes.extend_from_slice(&bytes[..keep]);
+        let room = self.order.len() < MAX_RUNS;
         match self.order.last_mut() {
             Some((last, n)) if *last == stream && *n < u32::MAX - keep as u32 => *n += keep as u32,
-            _ => self.order.push((stream, keep as u32)),
+            _ if room => self.order.push((stream, keep as u32)),
+            // Told after the rest, each stream as a whole.
+            _ => {}
         }
         if self.events.is_listening() {
             let ready = buffer.announced + complete_chars(&buffer.bytes[buffer.announced..]);
@@ -84,6 +91,14 @@ impl Output {
             let text = String::from_utf8_lossy(&bytes[*at..*at + n as usize]);
             *at += n as usize;
             transcript.push((stream, text.into_owned()));
+        }
+        for (stream, rest) in [
+            (Stream::Stdout, &self.stdout.bytes[out..]),
+            (Stream::Stderr, &self.stderr.bytes[err..]),
+        ] {
+            if !rest.is_empty() {
+                transcript.push((stream, String::from_utf8_lossy(rest).into_owned()));
+            }
         }
         let captured = |buffer: &mut Buffer| Captured {
             dropped_bytes: std::mem::take(&mut buffer.dropped),
@@ -174,6 +189,20 @@ mod tests {
         output.write(Stream::Stdout, b"4");
         let order: Vec<_> = output.finish().2.into_iter().map(|(_, t)| t).collect();
         assert_eq!(order, ["1", "2", "34"]);
+    }
+
+    #[test]
+    fn streams_that_take_turns_without_end_lose_their_order_but_no_byte() {
+        let (mut output, _) = listening(1 << 20);
+        for _ in 0..MAX_RUNS {
+            output.write(Stream::Stdout, b"o");
+            output.write(Stream::Stderr, b"e");
+        }
+        let (out, err, transcript) = output.finish();
+        assert_eq!((out.text.len(), err.text.len()), (MAX_RUNS, MAX_RUNS));
+        assert_eq!(transcript.len(), MAX_RUNS + 2);
+        let all: usize = transcript.iter().map(|(_, text)| text.len()).sum();
+        assert_eq!(all, 2 * MAX_RUNS);
     }
 
     #[test]

@@ -64,6 +64,9 @@ impl Runtime {
             cache.join(image::file_name(&pack)).exists() && Engine::is_compiled(&pack, &cache)?;
         // Two processes that start at once make these once; with both there, nobody waits.
         let _lock = (!complete).then(|| cache::lock(&cache)).transpose()?;
+        if !complete {
+            cache::tidy(&cache);
+        }
         let engine = Engine::load(&pack, &cache, events)?;
         let image = open_image(&engine, &pack, &cache, &layout, data_path, &guest, events)?;
         Ok(Self {
@@ -96,11 +99,7 @@ impl Runtime {
         let kept = self.idle().pop();
         match kept {
             Some(mut slot) => {
-                *slot.host() = Host {
-                    memory: slot.host().memory,
-                    alloc: slot.host().alloc.take(),
-                    ..new_host(limits, state)
-                };
+                slot.renew_host(new_host(limits, state));
                 Ok(slot)
             }
             None => self.new_slot(limits, state, None).await,
@@ -114,7 +113,10 @@ impl Runtime {
         over: Option<&Pages>,
     ) -> Result<Slot, SandboxError> {
         self.check_memory(limits)?;
-        let host = new_host(limits, state);
+        let mut host = new_host(limits, state);
+        // A session that has grown under a larger limit can go on; it grows no further.
+        let grown = over.map_or(0, |pages| pages.memory_len as u64);
+        host.limiter.max = limits.memory.max(grown);
         let mut slot = Slot::instantiate(&self.engine, host).await?;
         slot.restore(&self.image, over)?;
         Ok(slot)
@@ -136,6 +138,12 @@ impl Runtime {
     /// Takes a slot at rest back, cleaned, for whoever is next.
     pub(crate) fn give_back(&self, mut slot: Slot) {
         if slot.reset(&self.image) {
+            // Files, stdin and randomness of the last session go too.
+            let limits = Limits::default();
+            match fresh_state(&self.layout, None, &limits, Clock::Frozen, Some(0)) {
+                Ok(state) => slot.renew_host(new_host(&limits, state)),
+                Err(_) => return,
+            }
             let mut idle = self.idle();
             if idle.len() < MAX_IDLE_SLOTS {
                 idle.push(slot);
@@ -172,10 +180,7 @@ fn new_host(limits: &Limits, state: GuestState) -> Host {
         memory: None,
         alloc: None,
         state,
-        quota: Quota {
-            bytes: limits.file_bytes,
-            files: limits.files,
-        },
+        quota: Quota::of(limits),
         output: Output::new(limits.output, EventSink::none()),
         door: Door::default(),
         watch: Watch::endless(),

@@ -15,6 +15,7 @@ use super::runtime::Runtime;
 use super::slot::{Ended, Slot};
 use super::stop::{Stop, Watch};
 use super::turn::Turn;
+use super::vfs::Quota;
 
 /// A running Python whose variables and files last from turn to turn.
 ///
@@ -33,8 +34,6 @@ pub struct Session {
 struct AtRest {
     slot: Option<Slot>,
     checkpoint: Checkpoint,
-    /// The turn that runs or ran last.
-    turn: u32,
 }
 
 #[derive(Clone)]
@@ -64,7 +63,6 @@ impl Session {
                     state,
                     started: false,
                 },
-                turn: 0,
             })),
         })
     }
@@ -81,7 +79,11 @@ impl Session {
     /// [`SandboxError`] when the host cannot run it; the session keeps its last state.
     pub async fn run(&mut self, turn: impl Into<Turn>) -> Result<Execution, SandboxError> {
         let job = self.job(turn.into(), false);
-        self.runtime.guest.spawn(job).await
+        let (execution, slot) = self.runtime.guest.spawn(job).await?;
+        // Only here, where the caller is still waiting: a turn whose future was dropped must not
+        // come back, however far it got.
+        lock(&self.at_rest).slot = slot;
+        Ok(execution)
     }
 
     /// A fresh, single turn on the calling thread's time; see `Sandbox::run`.
@@ -90,10 +92,9 @@ impl Session {
         turn: Turn,
     ) -> impl Future<Output = Result<Execution, SandboxError>> + Send + use<> {
         let job = self.job(turn, true);
-        let (runtime, at_rest) = (self.runtime, self.at_rest);
+        let runtime = self.runtime;
         async move {
-            let execution = job.await?;
-            let slot = lock(&at_rest).slot.take();
+            let (execution, slot) = job.await?;
             if let Some(slot) = slot {
                 runtime.give_back(slot);
             }
@@ -105,16 +106,15 @@ impl Session {
         &mut self,
         turn: Turn,
         last: bool,
-    ) -> impl Future<Output = Result<Execution, SandboxError>> + Send + use<> {
+    ) -> impl Future<Output = Result<(Execution, Option<Slot>), SandboxError>> + Send + use<> {
         self.turns += 1;
         let name = turn
             .name
             .clone()
             .unwrap_or_else(|| format!("<turn {}>", self.turns));
         let limits = turn.limits.clone().unwrap_or_else(|| self.limits.clone());
-        let number = self.turns;
         let (runtime, at_rest) = (self.runtime.clone(), self.at_rest.clone());
-        async move { run_turn(&runtime, &at_rest, number, turn, name, &limits, last).await }
+        async move { run_turn(&runtime, &at_rest, turn, name, &limits, last).await }
     }
 }
 
@@ -127,12 +127,10 @@ fn lock(at_rest: &Mutex<AtRest>) -> std::sync::MutexGuard<'_, AtRest> {
 async fn take_slot(
     runtime: &Runtime,
     at_rest: &Mutex<AtRest>,
-    number: u32,
     limits: &Limits,
 ) -> Result<(Slot, bool), SandboxError> {
     let (slot, checkpoint) = {
         let mut at_rest = lock(at_rest);
-        at_rest.turn = number;
         if let Some(slot) = &mut at_rest.slot {
             let (pages, state) = slot.checkpoint(&runtime.image)?;
             at_rest.checkpoint = Checkpoint {
@@ -161,15 +159,14 @@ async fn take_slot(
 async fn run_turn(
     runtime: &Runtime,
     at_rest: &Mutex<AtRest>,
-    number: u32,
     turn: Turn,
     name: String,
     limits: &Limits,
     last: bool,
-) -> Result<Execution, SandboxError> {
+) -> Result<(Execution, Option<Slot>), SandboxError> {
     let begun = Instant::now();
     let watch = Watch::new(limits.wall, turn.cancel.clone());
-    let (mut slot, started) = take_slot(runtime, at_rest, number, limits).await?;
+    let (mut slot, started) = take_slot(runtime, at_rest, limits).await?;
     let request = TurnRequest {
         code: turn.code,
         name,
@@ -186,6 +183,8 @@ async fn run_turn(
     let host = slot.host();
     host.limiter.max = limits.memory.max(size);
     host.limiter.peak = size;
+    host.quota = Quota::of(limits);
+    host.state.fds.begin_turn(limits.open_files);
     host.output = Output::new(limits.output, turn.events);
     host.watch = watch.clone();
     if let Some(stdin) = turn.stdin {
@@ -207,19 +206,12 @@ async fn run_turn(
     };
     // A turn that cannot tell how it ended has broken the runner inside: no later one could run.
     let rolled_back = !matches!(ended, Ended::Returned) || told.is_none();
-    if !rolled_back {
-        let mut at_rest = lock(at_rest);
-        // A turn that was dropped and ended all the same must not come back over a later one.
-        if at_rest.turn == number {
-            at_rest.slot = Some(slot);
-        }
-    }
     let (mut result, mut answer) = (None, None);
     let outcome = match ended {
         Ended::Returned => match told {
             Some(end) => {
                 result = end.result;
-                answer = end.answer.map(|a| a.value);
+                answer = end.answer;
                 match (end.error, end.exit) {
                     (Some(error), _) => Outcome::Raised(error),
                     (None, Some(code)) => Outcome::Exited {
@@ -240,7 +232,7 @@ async fn run_turn(
         Ended::Stopped(Stop::TimedOut) => Outcome::TimedOut { limit: limits.wall },
         Ended::Stopped(Stop::Cancelled) => Outcome::Cancelled,
     };
-    Ok(Execution {
+    let execution = Execution {
         outcome,
         stdout,
         stderr,
@@ -249,5 +241,6 @@ async fn run_turn(
         answer,
         rolled_back,
         usage,
-    })
+    };
+    Ok((execution, (!rolled_back).then_some(slot)))
 }

@@ -117,6 +117,17 @@ impl Slot {
         self.store.data_mut()
     }
 
+    /// Replaces all that the host keeps for the instance.
+    pub(crate) fn renew_host(&mut self, new: Host) {
+        let host = self.store.data_mut();
+        let (memory, alloc) = (host.memory, host.alloc.take());
+        *host = Host {
+            memory,
+            alloc,
+            ..new
+        };
+    }
+
     pub(crate) fn memory(&self) -> &[u8] {
         self.memory.data(&self.store)
     }
@@ -178,6 +189,9 @@ impl Slot {
     async fn enter(&mut self, source: &str) -> wasmtime::Result<i32> {
         let len = source.len() as u32;
         let at = self.alloc.call_async(&mut self.store, len).await?;
+        if at == 0 {
+            return Err(wasmtime::Error::msg("no memory is left to start the turn"));
+        }
         self.memory
             .write(self.store.as_context_mut(), at as usize, source.as_bytes())?;
         self.turn.call_async(&mut self.store, (at, len)).await

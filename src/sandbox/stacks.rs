@@ -19,13 +19,12 @@ const KEPT_BYTES: usize = 256 << 10;
 pub(crate) struct Stacks(Arc<Mutex<Vec<Mapping>>>);
 
 // SAFETY: each stack is a private mapping with a guard page below it, page-aligned, owned by
-// exactly one `Stack` at a time. A used stack is not zeroed, as the engine's own are not: compiled
-// code reads no slot that it has not written.
+// exactly one `Stack` at a time. A used stack is zeroed where the engine asks for it.
 unsafe impl StackCreator for Stacks {
     fn new_stack(
         &self,
         size: usize,
-        _zeroed: bool,
+        zeroed: bool,
     ) -> Result<Box<dyn StackMemory>, wasmtime::Error> {
         let page = page_size();
         let size = size.next_multiple_of(page);
@@ -34,7 +33,12 @@ unsafe impl StackCreator for Stacks {
             kept.pop().filter(|mapping| mapping.len == size + page)
         };
         let mapping = match kept {
-            Some(mapping) => mapping,
+            Some(mapping) => {
+                if zeroed {
+                    mapping.clear(page..mapping.len);
+                }
+                mapping
+            }
             None => Mapping::new(size + page, page)?,
         };
         Ok(Box::new(Stack {
@@ -140,14 +144,19 @@ impl Mapping {
         // SAFETY: within the mapping, which nobody runs on any more.
         let probe = unsafe { self.at.byte_add(shallow) };
         if is_resident(probe, 4 * page) {
-            // SAFETY: as above; the contents are not needed.
-            unsafe {
-                libc::madvise(
-                    self.at.byte_add(page).cast(),
-                    shallow + 4 * page - page,
-                    libc::MADV_DONTNEED,
-                );
-            }
+            self.clear(page..shallow + 4 * page);
+        }
+    }
+
+    /// Gives a part of the stack back to the system; it reads as zeros from then on.
+    fn clear(&self, part: Range<usize>) {
+        // SAFETY: within the mapping, which nobody runs on; the contents are not needed.
+        unsafe {
+            libc::madvise(
+                self.at.byte_add(part.start).cast(),
+                part.len(),
+                libc::MADV_DONTNEED,
+            );
         }
     }
 }

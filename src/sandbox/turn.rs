@@ -68,7 +68,7 @@ impl Turn {
         self
     }
 
-    /// What stdin holds. Default: nothing.
+    /// What stdin holds. Default: what an earlier turn of the session left unread, or nothing.
     #[must_use]
     pub fn stdin(mut self, stdin: impl Into<Stdin>) -> Self {
         self.stdin = Some(stdin.into());

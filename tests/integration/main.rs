@@ -2,12 +2,17 @@
 //!
 //! `support` is the builder all modules use. `cases` runs the files of `tests/cases`; `exec*` hold
 //! what the command promises; `limits*` each bound; `attacks` what hostile code tries; `library*`
-//! the crate as an embedder uses it.
+//! the crate as an embedder uses it; `agent*` the loop with a model made for the test; `run*` and
+//! `demo` the commands with a model, against the scripted `model_server`.
 
+mod model_server;
 mod support;
 
+mod agent;
+mod agent_history;
 mod attacks;
 mod cases;
+mod demo;
 mod exec;
 mod exec_errors;
 mod exec_json;
@@ -17,3 +22,9 @@ mod library_isolation;
 mod library_rollback;
 mod limits;
 mod limits_files;
+mod run_command;
+mod run_failures;
+mod run_input;
+mod run_once;
+mod run_replies;
+mod run_stop;

@@ -13,6 +13,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::{Codeact, Done, codeact, ready};
+
 /// The name that every request must ask for.
 pub const MODEL: &str = "scripted";
 /// The key that every request must carry, and nothing may show.
@@ -309,10 +311,14 @@ fn serve(mut socket: TcpStream, state: &State) {
     let exchange = lock(&state.script).pop_front();
     let checked = match &exchange {
         None => Err("the script has ended".to_owned()),
-        Some(exchange) => (!exchange.chat)
-            .then_some(Ok(()))
-            .unwrap_or_else(|| sent.check_chat())
-            .and_then(|()| exchange.checks.iter().try_for_each(|check| check(&sent))),
+        Some(exchange) => {
+            let chat = if exchange.chat {
+                sent.check_chat()
+            } else {
+                Ok(())
+            };
+            chat.and_then(|()| exchange.checks.iter().try_for_each(|check| check(&sent)))
+        }
     };
     // The client may leave when it has seen enough.
     match (checked, exchange) {
@@ -357,4 +363,23 @@ fn read_request(socket: &mut TcpStream) -> Option<Sent> {
             _ => return None,
         }
     }
+}
+
+/// `codeact run TASK` with the model behind `server`.
+pub fn run(server: &ModelServer, task: &str) -> Codeact {
+    ready();
+    codeact(["run", "--model", MODEL, "--base-url"])
+        .arg(server.url())
+        .arg(task)
+        .host_env("OPENAI_API_KEY", KEY)
+}
+
+/// Runs `codeact run TASK` with `args` against `script`, all of which must be used; asserts that
+/// the key is shown nowhere.
+#[track_caller]
+pub fn solve(task: &str, args: &[&str], script: impl IntoIterator<Item = Exchange>) -> Done {
+    let server = ModelServer::start(script);
+    let done = run(&server, task).args(args.iter().copied()).run();
+    server.done();
+    done.stdout_lacks(KEY).stderr_lacks(KEY)
 }

@@ -120,14 +120,11 @@ impl Codeact {
     fn finish(mut self, limit: Duration) -> Done {
         let input = self.stdin.take();
         let live = self.spawn();
-        if let Some(bytes) = input {
-            let mut stdin = live.stdin;
+        if let (Some(bytes), Some(mut stdin)) = (input, live.stdin) {
             std::thread::spawn(move || {
                 // The code may end without reading it all.
                 let _ = stdin.write_all(&bytes);
             });
-        } else {
-            drop(live.stdin);
         }
         let exit = wait(live.child, limit);
         let stdout = String::from_utf8(live.stdout_rest.join().unwrap()).unwrap();
@@ -146,7 +143,7 @@ impl Codeact {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
         let mut child = self.command.spawn().expect("the binary starts");
-        let stdin = child.stdin.take().unwrap();
+        let stdin = child.stdin.take();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut stderr = child.stderr.take().unwrap();
         let (send, first_lines) = channel();
@@ -180,7 +177,7 @@ impl Codeact {
 /// A running child.
 pub struct Live {
     child: Child,
-    stdin: ChildStdin,
+    stdin: Option<ChildStdin>,
     lines: Receiver<String>,
     stdout_rest: JoinHandle<Vec<u8>>,
     stderr: JoinHandle<String>,
@@ -196,8 +193,14 @@ impl Live {
     }
 
     pub fn write(&mut self, text: &str) {
-        self.stdin.write_all(text.as_bytes()).unwrap();
-        self.stdin.flush().unwrap();
+        let stdin = self.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        stdin.flush().unwrap();
+    }
+
+    /// Closes its stdin.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
     }
 
     #[cfg(unix)]
@@ -291,6 +294,12 @@ impl Done {
             "expected {text:?}: {}",
             self.shown()
         );
+        self
+    }
+
+    #[track_caller]
+    pub fn stdout_lacks(self, text: &str) -> Self {
+        assert!(!self.stdout.contains(text), "{text:?}: {}", self.shown());
         self
     }
 

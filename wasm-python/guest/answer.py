@@ -14,14 +14,14 @@ class Given(BaseException):
     """Ends the turn in which the answer was given; no `except Exception` holds it."""
 
 
-def final_answer(value=None):
-    """Gives `value` as the answer to the task and ends the turn.
+def final_answer(value=None, /, **named):
+    """Gives `value`, or the named values as a dict, as the answer to the task and ends the turn.
 
     The value is turned into JSON: numbers, strings, lists, dicts, numpy and pandas values keep
     their shape, anything else becomes its `str`.
     """
     global _given
-    _given = {"value": plain(value)}
+    _given = {"value": plain(named if value is None and named else value)}
     raise Given
 
 
@@ -49,7 +49,12 @@ def _plain(value, depth, left):
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
     if isinstance(value, dict):
-        return {_key(k): _plain(v, depth - 1, left) for k, v in value.items()}
+        named = {}
+        for key, one in value.items():
+            name = key if type(key) is str else str(_scientific(key))
+            # 1 and "1" are two keys here and one in JSON.
+            named[repr(key) if name in named else name] = _plain(one, depth - 1, left)
+        return named
     if isinstance(value, (list, tuple)):
         return [_plain(v, depth - 1, left) for v in value]
     if isinstance(value, (set, frozenset)):
@@ -64,10 +69,6 @@ def _plain(value, depth, left):
     if converted is not value:
         return _plain(converted, depth - 1, left)
     return str(value)
-
-
-def _key(key):
-    return key if type(key) is str else str(_plain(key, 0, [1]))
 
 
 def _scientific(value):

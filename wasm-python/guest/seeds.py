@@ -33,7 +33,8 @@ def reseed():
         # Every seed has the same length, and so costs the same fuel.
         generator.seed(int.from_bytes(os.urandom(31) + b"\x80", "little"))
     for state in _numpy_legacy:
-        # As long as `numpy.random.seed(n)` takes. A longer seed costs eight times as much, on
-        # every fresh run; code that cares uses `default_rng()`, which asks the host for 128.
+        # One word, as `numpy.random.seed(n)` takes: a longer seed costs eight times as much, on
+        # every fresh run, and code that cares uses `default_rng()`, which asks the host for 128
+        # bits. The two highest bits are fixed, so that every seed costs the same fuel.
         bits = int.from_bytes(os.urandom(4) + b"\1", "little")
-        state.seed((bits | 1 << 31) & 0xFFFF_FFFF)
+        state.seed(bits & 0x3FFF_FFFF | 1 << 31)

@@ -18,7 +18,7 @@ _reserve = bytearray(256 * 1024)
 
 # What `json.loads` and `json.dumps` come down to, without their set-up: each turn pays for it.
 _decode = json.JSONDecoder().scan_once
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def run():
@@ -39,9 +39,8 @@ def _report(end):
 
 def _send(end):
     if end:
-        end["op"] = "end"
         # Lone surrogates have no place in JSON.
-        frame = _encode(end).encode("utf-8", "replace")
+        frame = _encode({"op": "end"} | end).encode("utf-8", "replace")
     else:
         frame = b'{"op":"end"}'
     reply = _host.call(frame)
@@ -62,6 +61,9 @@ def _run(turn):
     _main.update(turn.get("bind", ()))
     if "agent" in turn:
         builtins.final_answer = answer.final_answer
+        if not callable(_main.get("final_answer", len)):
+            # A variable of that name would hide it for the rest of the session.
+            del _main["final_answer"]
     errors.remember_source(name, code)
     end = {}
     try:

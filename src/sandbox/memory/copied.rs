@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use super::PAGE;
+use super::{PAGE, compare};
 
 /// Page faults are not looked at here.
 #[cfg_attr(test, allow(dead_code, reason = "the other one is in use under Linux"))]
@@ -41,17 +41,7 @@ impl Image {
 
     /// The pages of `memory` that differ from the image, and those behind it that are not zero.
     pub(crate) fn changed(&self, memory: &[u8], into: &mut Vec<u32>) -> io::Result<()> {
-        into.clear();
-        for (page, bytes) in memory.chunks_exact(PAGE).enumerate() {
-            let at = page * PAGE;
-            let same = match self.bytes.get(at..at + PAGE) {
-                Some(image) => image == bytes,
-                None => bytes.iter().all(|b| *b == 0),
-            };
-            if !same {
-                into.push(page as u32);
-            }
-        }
+        compare(&self.bytes, memory, into);
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::OnceLock;
 
-use super::PAGE;
+use super::{PAGE, compare};
 
 /// A base image: a file, and a read-only view of it to copy from.
 pub(crate) struct Image {
@@ -94,13 +94,15 @@ impl Image {
     /// image counts when it was touched.
     pub(crate) fn changed(&self, memory: &[u8], into: &mut Vec<u32>) -> io::Result<()> {
         into.clear();
-        match scan(memory, into) {
-            Ok(()) => Ok(()),
-            Err(_) => {
-                into.clear();
-                read_pagemap(memory, into)
-            }
+        if scan(memory, into).is_ok() {
+            return Ok(());
         }
+        into.clear();
+        // Without either, or where a page of the system is not one of ours: slow, but right.
+        if read_pagemap(memory, into).is_err() {
+            compare(self.bytes(), memory, into);
+        }
+        Ok(())
     }
 
     /// Puts the image's bytes back over the pages `changed`. They stay private pages, so that
@@ -261,6 +263,10 @@ fn scan(memory: &[u8], into: &mut Vec<u32>) -> io::Result<()> {
 
 /// The older way: eight bytes for each page.
 fn read_pagemap(memory: &[u8], into: &mut Vec<u32>) -> io::Result<()> {
+    // SAFETY: only asks.
+    if unsafe { libc::sysconf(libc::_SC_PAGESIZE) } != PAGE as libc::c_long {
+        return Err(io::Error::other("the system's pages have another size"));
+    }
     let file = pagemap()?;
     let first = memory.as_ptr() as usize / PAGE;
     let pages = memory.len() / PAGE;

@@ -18,6 +18,21 @@ pub(crate) use mapped::{Image, thread_faults};
 /// The unit of change, in bytes.
 pub(crate) const PAGE: usize = 4096;
 
+/// The pages of `memory` that differ from `image`, and those behind it that are not zero.
+fn compare(image: &[u8], memory: &[u8], into: &mut Vec<u32>) {
+    into.clear();
+    for (page, bytes) in memory.chunks_exact(PAGE).enumerate() {
+        let at = page * PAGE;
+        let same = match image.get(at..at + PAGE) {
+            Some(image) => image == bytes,
+            None => bytes.iter().all(|b| *b == 0),
+        };
+        if !same {
+            into.push(page as u32);
+        }
+    }
+}
+
 /// The pages of a memory that differ (or may differ) from the base image, with their content.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Pages {

@@ -60,7 +60,12 @@ impl Tree {
         if let Kind::File(data) = &mut node.kind
             && (len > before || (shrink && len < before))
         {
-            Arc::make_mut(data).resize(len as usize, 0);
+            let data = Arc::make_mut(data);
+            data.resize(len as usize, 0);
+            if data.capacity() / 4 > data.len() {
+                // What the quota no longer counts must not stay allocated.
+                data.shrink_to_fit();
+            }
             self.bytes = grown.saturating_sub(before.saturating_sub(len));
         }
         Ok(())

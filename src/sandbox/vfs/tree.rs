@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::node::{Entry, Ino, Kind, Node, Stat};
+use crate::sandbox::limits::Limits;
 use crate::sandbox::wasi::{Errno, Result};
 
 pub(super) const ROOT: Ino = 1;
@@ -17,6 +18,15 @@ const MAX_DEPTH: usize = 128;
 pub(crate) struct Quota {
     pub(crate) bytes: u64,
     pub(crate) files: u64,
+}
+
+impl Quota {
+    pub(crate) fn of(limits: &Limits) -> Self {
+        Self {
+            bytes: limits.file_bytes,
+            files: limits.files,
+        }
+    }
 }
 
 /// The tree. Cloning it is cheap: both copies share every node until one changes it.
@@ -162,7 +172,7 @@ impl Tree {
             let last = todo.is_empty();
             if let Some(ino) = found
                 && let Kind::Symlink(target) = &self.node(ino)?.kind
-                && (!last || follow_last || must_be_dir)
+                && (!last || follow_last)
             {
                 links += 1;
                 if links > MAX_SYMLINKS || todo.len() > MAX_DEPTH * 4 {
@@ -191,7 +201,8 @@ impl Tree {
 
     /// As [`Tree::resolve`], for a node that must be there.
     pub(crate) fn lookup(&self, from: Ino, path: &str, follow_last: bool) -> Result<Ino> {
-        let place = self.resolve(from, path, follow_last)?;
+        // `link/` is the folder behind the link, whatever was asked.
+        let place = self.resolve(from, path, follow_last || path.ends_with('/'))?;
         let ino = place.node.ok_or(Errno::Noent)?;
         if place.must_be_dir && !self.is_dir(ino) {
             return Err(Errno::Notdir);
@@ -276,8 +287,13 @@ impl Tree {
         if place.node.is_some() {
             return Err(Errno::Exist);
         }
-        if !self.node(place.dir)?.writable {
+        let dir = self.node(place.dir)?;
+        if !dir.writable {
             return Err(Errno::Access);
+        }
+        if dir.links == 0 {
+            // Removed, but still open.
+            return Err(Errno::Noent);
         }
         if self.files >= quota.files {
             return Err(Errno::Nospc);

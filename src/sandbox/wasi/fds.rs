@@ -5,6 +5,9 @@ use std::sync::Arc;
 use super::abi::{Errno, Result};
 use crate::sandbox::vfs::{Entry, Ino, Tree};
 
+/// Entries that all listings together may hold.
+const MAX_LISTED: usize = 100_000;
+
 #[derive(Debug, Clone)]
 pub(crate) enum Fd {
     Stdin,
@@ -108,6 +111,42 @@ impl Fds {
                 Ok(())
             }
             Fd::Stdin | Fd::Stdout | Fd::Stderr => Ok(()),
+        }
+    }
+
+    /// Whether one more can be opened.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        let open = self.slots.iter().flatten().count() as u64;
+        if open < self.max {
+            Ok(())
+        } else {
+            Err(Errno::Mfile)
+        }
+    }
+
+    /// Makes ready for a turn: the streams are there, also when the last turn has closed them.
+    pub(crate) fn begin_turn(&mut self, max: u64) {
+        self.max = max;
+        for (fd, stream) in [Fd::Stdin, Fd::Stdout, Fd::Stderr].into_iter().enumerate() {
+            if let Some(slot @ None) = self.slots.get_mut(fd) {
+                *slot = Some(stream);
+            }
+        }
+    }
+
+    /// Lets go of all listings where together they hold more than a bound: whoever is still
+    /// reading one gets it anew.
+    pub(crate) fn bound_listings(&mut self) {
+        let listings = self.slots.iter().flatten().filter_map(|fd| match fd {
+            Fd::Dir { listing, .. } => listing.as_ref(),
+            _ => None,
+        });
+        if listings.map(|listing| listing.len()).sum::<usize>() > MAX_LISTED {
+            for fd in self.slots.iter_mut().flatten() {
+                if let Fd::Dir { listing, .. } = fd {
+                    *listing = None;
+                }
+            }
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn sync(_: &mut Guest, h: &mut Host, fd: u32) -> Result<()> {
 
 pub(super) fn fdstat_get(m: &mut Guest, h: &mut Host, fd: u32, out: u32) -> Result<()> {
     let (filetype, flags, rights) = match h.state.fds.get(fd)? {
-        Fd::Stdin => (CHARACTER_DEVICE, 0, RIGHTS_FD_READ),
+        Fd::Stdin => (CHARACTER_DEVICE, 0, RIGHTS_FD_READ | RIGHTS_FD_SEEK),
         // The C library takes a stream that can neither seek nor tell for a terminal. What is
         // captured is none.
         Fd::Stdout | Fd::Stderr => (CHARACTER_DEVICE, 0, RIGHTS_FD_WRITE | RIGHTS_FD_SEEK),
@@ -385,6 +385,9 @@ pub(super) fn readdir(
     cookie: u64,
     out: u32,
 ) -> Result<()> {
+    if cookie == 0 {
+        h.state.fds.bound_listings();
+    }
     let Fd::Dir { ino, listing, .. } = h.state.fds.get_mut(fd)? else {
         return Err(Errno::Notdir);
     };

@@ -43,7 +43,8 @@ pub(super) fn open(
     let follow = lookup & LOOKUP_SYMLINK_FOLLOW != 0 && !exclusive;
     let read = rights & RIGHTS_FD_READ != 0;
     let write = rights & RIGHTS_FD_WRITE != 0;
-    let place = h.state.tree.resolve(from, path, follow)?;
+    h.state.fds.check_room()?;
+    let place = (h.state.tree).resolve(from, path, follow || path.ends_with('/'))?;
     let tree = &mut h.state.tree;
     let ino = match place.node {
         Some(_) if exclusive => return Err(Errno::Exist),

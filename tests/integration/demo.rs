@@ -1,0 +1,130 @@
+//! `codeact demo` and recorded models.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use crate::support::{Codeact, codeact, ready};
+
+/// The recording may call it `B` or `Laptop B`; the score is computed here and now.
+#[track_caller]
+fn assert_laptop_b(answer: &Value) {
+    let name = answer["selected_laptop"].as_str().unwrap();
+    assert!(name.ends_with('B'), "{answer}");
+    assert_eq!(answer["scores"][name], 87.0, "{answer}");
+}
+
+/// `codeact demo` on a machine without a network.
+fn demo() -> Codeact {
+    ready();
+    let names = ["http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"];
+    names.iter().fold(codeact(["demo"]), |run, name| {
+        run.host_env(name, "http://127.0.0.1:1")
+    })
+}
+
+#[test]
+fn the_demo_answers_without_a_network_and_says_that_it_is_a_recording() {
+    let done = demo().arg("--offline").run().success();
+    assert_laptop_b(&done.json());
+    let told = done.stderr.lines().filter(|l| l.contains("recording"));
+    assert_eq!(told.count(), 1, "{}", done.stderr);
+    done.stderr_contains("final_answer({");
+}
+
+#[test]
+fn the_demo_needs_no_model_and_uses_none() {
+    let done = demo()
+        .host_env("CODEACT_MODEL", "recorded:/nonexistent.json")
+        .host_env("OPENAI_BASE_URL", "http://127.0.0.1:1/v1")
+        .run();
+    assert_laptop_b(&done.success().json());
+}
+
+#[test]
+fn the_demo_shows_its_reply_or_its_events_on_request() {
+    demo()
+        .arg("-v")
+        .run()
+        .success()
+        .stderr_contains("```python\n");
+    let done = demo().arg("--json").run().success();
+    let events: Vec<Value> = (done.stdout.lines())
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let last = events.last().unwrap();
+    assert_eq!(last["type"], "finished");
+    assert_laptop_b(&last["answer"]);
+}
+
+fn recorded(name: &str) -> String {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/cassettes");
+    format!("recorded:{}", file.join(name).display())
+}
+
+fn run_recorded(name: &str, task: &str) -> Codeact {
+    ready();
+    codeact(["run", task, "--model"]).arg(recorded(name))
+}
+
+#[test]
+fn a_recording_is_replayed_from_the_flag_or_the_variable() {
+    run_recorded("primes.json", "Sum the primes below 100.")
+        .run()
+        .success()
+        .stdout("1060\n")
+        .stderr_contains("model: the recording ")
+        .stderr_contains("primes.json");
+    codeact(["run", "Sum the primes below 100.", "-q"])
+        .host_env("CODEACT_MODEL", recorded("primes.json"))
+        .run()
+        .success()
+        .stdout("1060\n")
+        .stderr("");
+}
+
+#[test]
+fn another_task_than_the_recorded_one_is_refused() {
+    run_recorded("primes.json", "Sum the squares below 50.")
+        .run()
+        .code(125)
+        .stdout("")
+        .stderr_contains("exchange 1 of 2")
+        .stderr_contains("primes below 100")
+        .stderr_contains("squares below 50");
+}
+
+#[test]
+fn an_observation_other_than_the_recorded_one_is_refused() {
+    run_recorded("changed.json", "Print something.")
+        .run()
+        .code(125)
+        .stdout("")
+        .stderr_contains("exchange 2 of 2")
+        .stderr_contains("what was never printed");
+}
+
+#[test]
+fn a_recording_that_is_too_short_is_told() {
+    run_recorded("short.json", "Print something.")
+        .run()
+        .code(125)
+        .stdout("")
+        .stderr_contains("codeact: ")
+        .stderr_contains("no exchange left after 1")
+        .stderr_contains("Output: something");
+}
+
+#[test]
+fn a_recording_that_is_missing_or_malformed_is_told_with_its_path() {
+    for (name, reason) in [
+        ("missing.json", "No such file"),
+        ("malformed.json", "expects"),
+    ] {
+        run_recorded(name, "t")
+            .run()
+            .code(125)
+            .stderr_contains(name)
+            .stderr_contains(reason);
+    }
+}

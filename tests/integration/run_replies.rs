@@ -1,0 +1,174 @@
+//! Replies in the forms that models send, read and run for real.
+
+use crate::model_server::{Exchange, solve};
+
+const PUSHED_BACK: &str = "You answered without running code";
+
+#[test]
+fn code_is_found_and_run_in_every_form() {
+    for (name, reply) in [
+        ("bare", "x = int('42')\nfinal_answer(x)"),
+        ("bare after prose", "I compute it.\nfinal_answer(6 * 7)"),
+        ("unclosed", "So:\n```python\nfinal_answer(\n    6 * 7\n)\n"),
+        (
+            "several blocks",
+            "First\n```python\na = 6\n```\nthen\n```py\ndef f(b):\n    return a * b\n```\nand\n\
+             ```python\nfinal_answer(f(7))\n```\nDone.",
+        ),
+        ("code tag", "Look:\n<code>\nfinal_answer(6 * 7)\n</code>"),
+        ("execute tag", "<execute>final_answer(6 * 7)</execute>"),
+        (
+            "CRLF",
+            "I see.\r\n```python\r\ntext = '''a\r\nb'''\r\nif text == 'a\\nb':\r\n    \
+             final_answer(6 * 7)\r\n```\r\n",
+        ),
+        (
+            "reasoning",
+            "<think>\nPerhaps\n```python\nfinal_answer(0)\n```\n</think>\n\
+             ```python\nfinal_answer(42)\n```",
+        ),
+        (
+            "JSON",
+            "{\"thought\": \"I multiply\", \"code\": \"final_answer(6 * 7)\"}",
+        ),
+        (
+            "indented",
+            "1. This:\n\n   ```python\n   if True:\n       final_answer(42)\n   ```",
+        ),
+        (
+            "a fence in a string",
+            "```python\ns = '''\n```\nx\n```\n'''\nfinal_answer(38 + s.count('\\n'))\n```",
+        ),
+    ] {
+        for exchange in [Exchange::say(reply), Exchange::say_json(reply)] {
+            let done = solve("t", &["--max-steps", "1"], [exchange]);
+            assert_eq!(done.stdout, "42\n", "{name}: {done:?}");
+            done.success();
+        }
+    }
+}
+
+#[test]
+fn an_answer_without_code_is_pushed_back() {
+    let script = [
+        Exchange::say("It is 41."),
+        Exchange::say("```python\nfinal_answer(6 * 7)\n```")
+            .roles("suau")
+            .after("It is 41.")
+            .sees(&format!("Observation: {PUSHED_BACK}"))
+            .sees("```python"),
+    ];
+    solve("6 * 7?", &[], script).success().stdout("42\n");
+}
+
+#[test]
+fn a_model_that_insists_is_believed() {
+    let script = [
+        Exchange::say("It is Paris."),
+        Exchange::say("Yes, Paris.").sees(PUSHED_BACK),
+        Exchange::say("I need no code: Paris.").sees(PUSHED_BACK),
+    ];
+    solve("France's capital?", &[], script)
+        .success()
+        .stdout("I need no code: Paris.\n");
+}
+
+#[test]
+fn prose_after_code_is_the_answer() {
+    let script = [
+        Exchange::say("```python\nprint(6 * 7)\n```"),
+        Exchange::say("The product is 42.\n\nThat is all.").sees("Output:\n42"),
+    ];
+    solve("6 * 7?", &[], script)
+        .success()
+        .stdout("The product is 42.\n\nThat is all.\n");
+}
+
+#[test]
+fn prose_after_code_that_showed_nothing_is_pushed_back() {
+    for code in ["x = 42", "print('begun')\nx = 42\n1 / 0"] {
+        let script = [
+            Exchange::say(&format!("```python\n{code}\n```")),
+            Exchange::say("So it is 41."),
+            Exchange::say("```python\nfinal_answer(x)\n```")
+                .roles("suauau")
+                .sees("the code has shown no result")
+                .sees("The task is: 6 * 7?"),
+        ];
+        solve("6 * 7?", &[], script).success().stdout("42\n");
+    }
+}
+
+#[test]
+fn a_reply_that_cannot_be_read_is_answered_with_the_reason() {
+    for (reply, reason) in [
+        ("```bash\nls -l\n```", "holds bash; only Python can be run"),
+        ("```python\n\n```", "code block is empty"),
+        ("<think>I wonder", "inside its reasoning"),
+        (
+            "{\"name\": \"search\", \"arguments\": {\"q\": \"a\"}}",
+            "calls the tool \"search\" as JSON",
+        ),
+    ] {
+        let script = [
+            Exchange::say(reply),
+            Exchange::say("```python\nfinal_answer(1)\n```")
+                .roles("suau")
+                .after(reply)
+                .sees(reason)
+                .check("it is an observation", |sent| {
+                    sent.last().starts_with("Observation: The reply")
+                }),
+        ];
+        solve("t", &[], script).success().stdout("1\n");
+    }
+}
+
+#[test]
+fn a_result_that_the_model_makes_up_is_cut_off() {
+    const CODE: &str = "```python\nprint(6 * 7)\n```";
+    const MADE_UP: &str = "\nObservation: 41\n```python\nfinal_answer(41)\n```";
+    let whole = format!("{CODE}{MADE_UP}");
+    let split = ["```python\nprint(6 * 7)\n```", "\nOb", "serva", "tion", ":"];
+    for exchange in [
+        Exchange::say(&whole),
+        Exchange::say_json(&whole),
+        Exchange::say_deltas(&[CODE, MADE_UP]),
+        Exchange::say_deltas(&[&split[..], &[" 41", "\nfinal_answer(41)"]].concat()),
+        // The client hangs up by itself: this server would go on for ever.
+        Exchange::say_and_hold(&whole),
+    ] {
+        let script = [
+            exchange,
+            Exchange::say("The real one: 42.").after(CODE).sees("42"),
+        ];
+        solve("t", &["-v"], script)
+            .success()
+            .stdout("The real one: 42.\n")
+            .stderr_lacks("Observation: 41")
+            .stderr_lacks("final_answer(41)");
+    }
+}
+
+#[test]
+fn an_open_fence_is_cut_at_the_stop_sequence_and_run() {
+    let reply = "Sum:\n```python\nx = 41\nprint(x + 1)\nObservation:\n43\nSo it is 43.";
+    let script = [
+        Exchange::say(reply),
+        Exchange::say("```python\nfinal_answer(x)\n```")
+            .after("Sum:\n```python\nx = 41\nprint(x + 1)")
+            .sees("Output:\n42\n")
+            .sees_no("43"),
+    ];
+    solve("t", &[], script).success().stdout("41\n");
+}
+
+#[test]
+fn the_beginning_of_a_stop_sequence_is_kept_when_it_is_none() {
+    let reply = "```python\nprint('a')\n```\nObservations follow.\nObs";
+    let script = [
+        Exchange::say(reply),
+        Exchange::say("End.").after(reply).sees("Output:\na\n"),
+    ];
+    solve("t", &[], script).success().stdout("End.\n");
+}
