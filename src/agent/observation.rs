@@ -104,7 +104,7 @@ pub(super) fn failure(execution: &Execution) -> String {
             let traceback = shorten(error.traceback.trim_end(), MAX_ERROR);
             format!("the program failed:\n{traceback}")
         }
-        Outcome::Exited { code } => format!("the program ended with status {code}"),
+        Outcome::Exited { code } => format!("the program ended with exit status {code}"),
         _ => note(execution).unwrap_or_else(|| "the program has no answer".into()),
     }
 }

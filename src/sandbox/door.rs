@@ -7,6 +7,7 @@
 
 use std::sync::Arc;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wasmtime::{Caller, Linker};
@@ -86,6 +87,8 @@ pub(crate) struct TurnEnd {
 /// an answer is taken apart only after its size is known.
 #[derive(Deserialize)]
 struct EndFrame<'a> {
+    #[serde(rename = "op")]
+    _op: IgnoredAny,
     #[serde(default)]
     result: Option<String>,
     #[serde(default)]

@@ -200,7 +200,7 @@ mod tests {
         }
         let (out, err, transcript) = output.finish();
         assert_eq!((out.text.len(), err.text.len()), (MAX_RUNS, MAX_RUNS));
-        assert_eq!(transcript.len(), MAX_RUNS + 2);
+        assert_eq!(transcript.len(), MAX_RUNS + 1);
         let all: usize = transcript.iter().map(|(_, text)| text.len()).sum();
         assert_eq!(all, 2 * MAX_RUNS);
     }

@@ -69,7 +69,7 @@ fn a_forged_error_is_only_data() {
         r#"import _host, json
 _host.call(json.dumps({"op": "end", "error": {"type": "X" * 10**6, "message": "\0\x1b[2J", "frames": [
     {"file": "../../etc", "line": 4294967295, "function": "\0", "source": None}] * 10000,
-    "traceback": "t" * 10**6, "bases": ["MemoryError"]}}).encode())"#,
+    "traceback": "t" * 10**6, "bases": ["MemoryError"]}}, separators=(",", ":")).encode())"#,
     );
     assert!(matches!(e.outcome, Outcome::Raised(_)), "{:?}", e.outcome);
 }
