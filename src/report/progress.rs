@@ -1,5 +1,6 @@
 //! Progress of a first start, as bars on stderr.
 
+use std::io::IsTerminal;
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -21,7 +22,13 @@ pub(crate) fn progress(quiet: bool) -> EventSink {
             return;
         };
         match progress {
-            Progress::Started { total } => *current = Some(start(stage, total)),
+            Progress::Started { total } => {
+                if !std::io::stderr().is_terminal() {
+                    // No bar is drawn in a log; a minute of silence would look like a hang.
+                    anstream::eprintln!("{} ...", label(stage));
+                }
+                *current = Some(start(stage, total));
+            }
             Progress::Advanced { done } => {
                 if let Some(bar) = &*current {
                     bar.set_position(done);

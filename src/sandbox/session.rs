@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::door::{Door, TurnRequest};
+use super::door::{Door, TurnEnd, TurnRequest};
 use super::error::SandboxError;
 use super::execution::{Execution, Outcome, Usage};
 use super::guest::RUN_TURN;
@@ -86,7 +86,7 @@ impl Session {
         Ok(execution)
     }
 
-    /// A fresh, single turn on the calling thread's time; see `Sandbox::run`.
+    /// All of a session that has one turn: runs it, and gives the slot back for others.
     pub(super) fn into_single(
         mut self,
         turn: Turn,
@@ -206,32 +206,7 @@ async fn run_turn(
     };
     // A turn that cannot tell how it ended has broken the runner inside: no later one could run.
     let rolled_back = !matches!(ended, Ended::Returned) || told.is_none();
-    let (mut result, mut answer) = (None, None);
-    let outcome = match ended {
-        Ended::Returned => match told {
-            Some(end) => {
-                result = end.result;
-                answer = end.answer;
-                match (end.error, end.exit) {
-                    (Some(error), _) => Outcome::Raised(error),
-                    (None, Some(code)) => Outcome::Exited {
-                        code: (code & 0xFF) as i32,
-                    },
-                    (None, None) => Outcome::Completed,
-                }
-            }
-            None => Outcome::Trapped {
-                reason: "the code left the interpreter unable to tell how it ended".into(),
-            },
-        },
-        Ended::Exited(code) => Outcome::Exited { code: code & 0xFF },
-        Ended::OutOfFuel => Outcome::OutOfFuel {
-            budget: limits.fuel.unwrap_or(u64::MAX),
-        },
-        Ended::Trapped(reason) => Outcome::Trapped { reason },
-        Ended::Stopped(Stop::TimedOut) => Outcome::TimedOut { limit: limits.wall },
-        Ended::Stopped(Stop::Cancelled) => Outcome::Cancelled,
-    };
+    let (outcome, result, answer) = outcome(ended, told, limits);
     let execution = Execution {
         outcome,
         stdout,
@@ -243,4 +218,36 @@ async fn run_turn(
         usage,
     };
     Ok((execution, (!rolled_back).then_some(slot)))
+}
+
+/// What the caller is told of a turn's end: the outcome, the result and the answer.
+fn outcome(
+    ended: Ended,
+    told: Option<TurnEnd>,
+    limits: &Limits,
+) -> (Outcome, Option<String>, Option<serde_json::Value>) {
+    let outcome = match ended {
+        Ended::Returned => {
+            let Some(end) = told else {
+                let reason = "the code left the interpreter unable to tell how it ended".into();
+                return (Outcome::Trapped { reason }, None, None);
+            };
+            let outcome = match (end.error, end.exit) {
+                (Some(error), _) => Outcome::Raised(error),
+                (None, Some(code)) => Outcome::Exited {
+                    code: (code & 0xFF) as i32,
+                },
+                (None, None) => Outcome::Completed,
+            };
+            return (outcome, end.result, end.answer);
+        }
+        Ended::Exited(code) => Outcome::Exited { code: code & 0xFF },
+        Ended::OutOfFuel => Outcome::OutOfFuel {
+            budget: limits.fuel.unwrap_or(u64::MAX),
+        },
+        Ended::Trapped(reason) => Outcome::Trapped { reason },
+        Ended::Stopped(Stop::TimedOut) => Outcome::TimedOut { limit: limits.wall },
+        Ended::Stopped(Stop::Cancelled) => Outcome::Cancelled,
+    };
+    (outcome, None, None)
 }

@@ -13,8 +13,8 @@ from _codeact import answer, errors, seeds
 _main = sys.modules["__main__"].__dict__
 _LONGEST_RESULT = 100_000
 # Given back when memory has run out, so that the end of the turn can still be told.
-_reserve = bytearray(256 * 1024)
-
+_RESERVE = 256 * 1024
+_reserve = bytearray(_RESERVE)
 
 # What `json.loads` and `json.dumps` come down to, without their set-up: each turn pays for it.
 _decode = json.JSONDecoder().scan_once
@@ -34,7 +34,7 @@ def _report(end):
     except MemoryError:
         _reserve = None
         _send(_failed("MemoryError", "the sandbox's memory limit is reached"))
-        _reserve = bytearray(256 * 1024)
+        _refill()
 
 
 def _send(end):
@@ -93,9 +93,17 @@ def _run(turn):
             getattr(sys, name).flush()
         except BaseException:
             pass
-    if _reserve is None:
-        _reserve = bytearray(256 * 1024)
+    _refill()
     return end
+
+
+def _refill():
+    global _reserve
+    if _reserve is None:
+        try:
+            _reserve = bytearray(_RESERVE)
+        except MemoryError:
+            pass
 
 
 def _at_exit(turn):

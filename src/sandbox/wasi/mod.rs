@@ -2,13 +2,14 @@
 //!
 //! Our own, because a session at rest must be data: descriptors, files, clocks and randomness
 //! are plain values that can be copied into a checkpoint, and none of them is the host's. `abi`
-//! checks every pointer; `files` and `path` are the calls on descriptors and names; this file
+//! checks every pointer; `files`, `stat` and `path` are the calls on descriptors and names; this file
 //! the rest and the linker.
 
 mod abi;
 mod fds;
 mod files;
 mod path;
+mod stat;
 
 pub(crate) use abi::{Errno, Guest, Result};
 pub(crate) use fds::Fds;
@@ -67,14 +68,14 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         "fd_close"(fd: u32) => files::close;
         "fd_datasync"(fd: u32) => files::sync;
         "fd_sync"(fd: u32) => files::sync;
-        "fd_fdstat_get"(fd: u32, out: u32) => files::fdstat_get;
-        "fd_fdstat_set_flags"(fd: u32, flags: u32) => files::fdstat_set_flags;
-        "fd_filestat_get"(fd: u32, out: u32) => files::filestat_get;
-        "fd_filestat_set_size"(fd: u32, size: u64) => files::filestat_set_size;
-        "fd_filestat_set_times"(fd: u32, atim: u64, mtim: u64, flags: u32) => files::filestat_set_times;
+        "fd_fdstat_get"(fd: u32, out: u32) => stat::fdstat_get;
+        "fd_fdstat_set_flags"(fd: u32, flags: u32) => stat::fdstat_set_flags;
+        "fd_filestat_get"(fd: u32, out: u32) => stat::filestat_get;
+        "fd_filestat_set_size"(fd: u32, size: u64) => stat::filestat_set_size;
+        "fd_filestat_set_times"(fd: u32, atim: u64, mtim: u64, flags: u32) => stat::filestat_set_times;
         "fd_pread"(fd: u32, iovs: u32, n: u32, at: u64, out: u32) => files::pread;
-        "fd_prestat_get"(fd: u32, out: u32) => files::prestat_get;
-        "fd_prestat_dir_name"(fd: u32, out: u32, len: u32) => files::prestat_dir_name;
+        "fd_prestat_get"(fd: u32, out: u32) => stat::prestat_get;
+        "fd_prestat_dir_name"(fd: u32, out: u32, len: u32) => stat::prestat_dir_name;
         "fd_pwrite"(fd: u32, iovs: u32, n: u32, at: u64, out: u32) => files::pwrite;
         "fd_readdir"(fd: u32, buf: u32, len: u32, cookie: u64, out: u32) => files::readdir;
         "fd_seek"(fd: u32, delta: i64, whence: u32, out: u32) => files::seek;

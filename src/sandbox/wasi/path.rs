@@ -3,7 +3,7 @@
 use super::Host;
 use super::abi::{Errno, Guest, Result};
 use super::fds::Fd;
-use super::files::encode_stat;
+use super::stat::encode_stat;
 use crate::sandbox::vfs::Ino;
 
 const LOOKUP_SYMLINK_FOLLOW: u32 = 1;
