@@ -1,7 +1,7 @@
 //! What happens while codeact works, as one type between whoever runs and whoever draws.
 //!
 //! The library never prints: it hands each [`Event`] to an [`EventSink`]. The command draws them
-//! (see `report`), and `--json` writes them as JSON lines.
+//! (see `report`), and `run --json` writes them as JSON lines.
 
 use std::sync::Arc;
 
@@ -36,7 +36,8 @@ pub enum Event {
         /// The new text.
         text: String,
     },
-    /// A model call failed in a way that is worth another try.
+    /// A model call failed in a way that is worth another try. What was handed on of its reply is
+    /// void: the next try begins anew.
     ModelRetry {
         /// The number of the try that failed, from 1.
         attempt: u32,
@@ -72,6 +73,11 @@ pub enum Event {
     Finished {
         /// Whether there is an answer.
         answered: bool,
+        /// How it ended: `answered`, `out_of_steps`, `cancelled`, `failed` (in the one-shot form,
+        /// the program) or `error` (the model or the sandbox).
+        ending: &'static str,
+        /// Why there is no answer, where that is known.
+        reason: Option<String>,
         /// The answer, when there is one.
         answer: Option<serde_json::Value>,
         /// How many steps it took.

@@ -5,9 +5,9 @@ use super::observation::shorten;
 use crate::llm::{Message, Role};
 use crate::sandbox::{Execution, Outcome};
 
-/// Beyond this many characters, the oldest observations are shortened: most models hold some
+/// Beyond this many bytes, the oldest observations are shortened: most models hold some
 /// 100,000 of them, and an agent that no longer fits is worse than one that forgets a table.
-const MAX_CHARS: usize = 100_000;
+const MAX_BYTES: usize = 100_000;
 const SHORTENED: usize = 400;
 
 /// One step of a run: a reply, what was made of it, and what the model was told.
@@ -54,14 +54,14 @@ impl History {
                 messages.push(Message::new(Role::User, observation.clone()));
             }
         }
-        let mut chars: usize = messages.iter().map(|m| m.content.len()).sum();
+        let mut bytes: usize = messages.iter().map(|m| m.content.len()).sum();
         let last = messages.len().saturating_sub(2);
         for message in messages[..last].iter_mut().skip(self.opening.len()) {
-            if chars <= MAX_CHARS {
+            if bytes <= MAX_BYTES {
                 break;
             }
             let short = shorten(&message.content, SHORTENED);
-            chars -= message.content.len().saturating_sub(short.len());
+            bytes -= message.content.len().saturating_sub(short.len());
             message.content = short;
         }
         messages
@@ -79,8 +79,10 @@ impl History {
     pub(super) fn has_result(&self) -> bool {
         let last = self.steps.iter().rev().find_map(|s| s.execution.as_ref());
         last.is_some_and(|execution| {
-            execution.outcome == Outcome::Completed
-                && (execution.result.is_some() || !execution.transcript.is_empty())
+            matches!(
+                execution.outcome,
+                Outcome::Completed | Outcome::Exited { .. }
+            ) && (execution.result.is_some() || !execution.transcript.is_empty())
         })
     }
 
@@ -107,7 +109,7 @@ mod tests {
         }
         let messages = history.messages();
         let total: usize = messages.iter().map(|m| m.content.len()).sum();
-        assert!(total <= MAX_CHARS, "{total}");
+        assert!(total <= MAX_BYTES, "{total}");
         assert_eq!(messages[0].content, "s");
         assert_eq!(messages.last().map(|m| m.content.len()), Some(40_000));
         assert!(messages[2].content.len() < 1000);

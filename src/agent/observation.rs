@@ -1,6 +1,5 @@
 //! What the model is told of its code: an `Execution` as text.
 
-use crate::event::Stream;
 use crate::sandbox::{Captured, Exception, Execution, Outcome};
 
 /// The longest observation's parts, in characters; a context window is not a log file.
@@ -16,9 +15,7 @@ pub(super) const PREFIX: &str = "Observation:";
 pub(super) fn text(execution: &Execution) -> String {
     let mut text = String::from(PREFIX);
     let output: String = (execution.transcript.iter())
-        .map(|(stream, text)| match stream {
-            Stream::Stdout | Stream::Stderr => text.as_str(),
-        })
+        .map(|(_, text)| text.as_str())
         .collect();
     let output = output.trim_end();
     if !output.is_empty() {
@@ -150,6 +147,7 @@ pub(super) fn shorten(text: &str, longest: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Stream;
     use crate::sandbox::{Frame, Usage};
     use std::time::Duration;
 

@@ -93,7 +93,8 @@ fn python(manifest: &Manifest) -> String {
     let minor: Vec<_> = manifest.python.split('.').take(2).collect();
     format!(
         "The code runs in CPython {} with the standard library, {}; nothing else can be \
-         installed. There is no network, no shell and none of the user's files.",
+         installed. There is no network, no shell and none of the user's files. numpy's default \
+         integer has 32 bits here: use dtype=np.int64 for large numbers.",
         minor.join("."),
         there.join(", "),
     )

@@ -57,6 +57,13 @@ pub struct Run {
 }
 
 impl Run {
+    fn new(history: History, ending: Ending) -> Self {
+        Self {
+            ending,
+            steps: history.steps,
+        }
+    }
+
     /// The answer, if there is one.
     pub fn answer(&self) -> Option<&Value> {
         match &self.ending {
@@ -122,12 +129,17 @@ impl Agent {
     ///
     /// [`Error`] when the model or the sandbox fails. What the code does is never an error.
     pub async fn run(&self, task: &str) -> Result<Run, Error> {
+        let run = self.run_steps(task).await;
+        self.finish(run)
+    }
+
+    async fn run_steps(&self, task: &str) -> Result<Run, Error> {
         let system = prompt::system(&self.sandbox.pack().manifest, self.sandbox.limits());
         let mut history = self.open(system, task);
         let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
         for step in 1..=self.max_steps {
             let Some(reply) = self.ask(step, &history).await? else {
-                return Ok(self.finish(history, Ending::Cancelled));
+                return Ok(Run::new(history, Ending::Cancelled));
             };
             let action = parse(&reply, Mode::Agent);
             let done = match &action {
@@ -149,10 +161,10 @@ impl Agent {
                 observation: done.observation,
             });
             if let Some(ending) = done.ending {
-                return Ok(self.finish(history, ending));
+                return Ok(Run::new(history, ending));
             }
         }
-        Ok(self.finish(history, Ending::OutOfSteps))
+        Ok(Run::new(history, Ending::OutOfSteps))
     }
 
     /// The original, one-shot form: the reply must be one Python program, and what it prints is
@@ -162,10 +174,15 @@ impl Agent {
     ///
     /// As [`Agent::run`].
     pub async fn run_once(&self, task: &str) -> Result<Run, Error> {
+        let run = self.run_program(task).await;
+        self.finish(run)
+    }
+
+    async fn run_program(&self, task: &str) -> Result<Run, Error> {
         let system = prompt::system_once(&self.sandbox.pack().manifest, self.sandbox.limits());
         let mut history = self.open(system, task);
         let Some(reply) = self.ask(1, &history).await? else {
-            return Ok(self.finish(history, Ending::Cancelled));
+            return Ok(Run::new(history, Ending::Cancelled));
         };
         let action = parse(&reply, Mode::Once);
         let (execution, ending) = match &action {
@@ -190,7 +207,7 @@ impl Agent {
             execution,
             observation: None,
         });
-        Ok(self.finish(history, ending))
+        Ok(Run::new(history, ending))
     }
 
     fn open(&self, system: Message, task: &str) -> History {
@@ -266,20 +283,10 @@ impl Agent {
         let repeated = history.has_run(source);
         let execution = self.execute(desk, step, source).await?;
         if let Some(answer) = execution.answer.clone() {
-            return Ok(Done {
-                execution: Some(execution),
-                observation: None,
-                note: None,
-                ending: Some(Ending::Answered(answer)),
-            });
+            return Ok(Done::ended(Ending::Answered(answer), Some(execution)));
         }
         if execution.outcome == Outcome::Cancelled {
-            return Ok(Done {
-                execution: Some(execution),
-                observation: None,
-                note: None,
-                ending: Some(Ending::Cancelled),
-            });
+            return Ok(Done::ended(Ending::Cancelled, Some(execution)));
         }
         let mut text = observation::text(&execution);
         if repeated {
@@ -301,12 +308,7 @@ impl Agent {
             .filter(|step| matches!(step.action, Action::Answer(_)))
             .count();
         if history.has_result() || refused >= MAX_REFUSED {
-            return Done {
-                execution: None,
-                observation: None,
-                note: None,
-                ending: Some(Ending::Answered(Value::String(text.to_owned()))),
-            };
+            return Done::ended(Ending::Answered(Value::String(text.to_owned())), None);
         }
         let why = if history.has_run_code() {
             "That is no answer yet: the code has shown no result."
@@ -320,15 +322,25 @@ impl Agent {
         ))
     }
 
-    fn finish(&self, history: History, ending: Ending) -> Run {
-        let run = Run {
-            ending,
-            steps: history.steps,
+    /// Tells how the run ended, also where it ended in an error.
+    fn finish(&self, run: Result<Run, Error>) -> Result<Run, Error> {
+        let (ending, reason) = match &run {
+            Ok(run) => match &run.ending {
+                Ending::Answered(_) => ("answered", None),
+                Ending::OutOfSteps => ("out_of_steps", None),
+                Ending::Cancelled => ("cancelled", None),
+                Ending::Failed(why) => ("failed", Some(why.clone())),
+            },
+            Err(error) => ("error", Some(error.to_string())),
         };
+        let answer = run.as_ref().ok().and_then(Run::answer);
+        let steps = run.as_ref().map_or(0, |run| run.steps.len());
         self.events.emit(Event::Finished {
-            answered: run.answer().is_some(),
-            answer: run.answer().cloned(),
-            steps: u32::try_from(run.steps.len()).unwrap_or(u32::MAX),
+            answered: answer.is_some(),
+            ending,
+            reason,
+            answer: answer.cloned(),
+            steps: u32::try_from(steps).unwrap_or(u32::MAX),
         });
         run
     }
@@ -359,6 +371,15 @@ struct Done {
 }
 
 impl Done {
+    fn ended(ending: Ending, execution: Option<Execution>) -> Self {
+        Self {
+            execution,
+            observation: None,
+            note: None,
+            ending: Some(ending),
+        }
+    }
+
     fn told(text: String) -> Self {
         Self {
             execution: None,

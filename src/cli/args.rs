@@ -51,7 +51,8 @@ Exit codes:
   125  the runner itself failed
   130  stopped by Ctrl-C
   134  the interpreter trapped (os.abort, a C stack overflow)
-  137  a MemoryError was not caught";
+  137  a MemoryError was not caught
+  141  whoever read stdout has gone away";
 
 /// Run Python without a model. The code's stdout goes to stdout and its stderr to stderr, live.
 #[derive(Debug, clap::Args)]
@@ -104,8 +105,6 @@ pub(super) struct Run {
     /// What to do; `-` reads it from stdin
     #[arg(value_name = "TASK")]
     pub(super) task: String,
-    #[command(flatten)]
-    pub(super) model: ModelArgs,
     /// One reply, which must be only Python, and its stdout is the answer
     #[arg(long)]
     pub(super) once: bool,
@@ -121,6 +120,8 @@ pub(super) struct Run {
     /// All randomness of the code follows from this number; also asked of the model
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
 }

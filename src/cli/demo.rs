@@ -15,10 +15,7 @@ const TASK: &str = "Three laptops (A: $1200, CPU 9500, 8 h; B: $1000, 8700, 10 h
 /// What a model replied to it.
 const RECORDING: &str = include_str!("demo.json");
 
-pub(super) async fn run(
-    demo: Demo,
-    global: &Global,
-) -> Result<ExitCode, Box<dyn std::error::Error>> {
+pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode> {
     let model = RecordedModel::from_json(RECORDING)?;
     anstream::eprintln!(
         "demo: the model's reply is a recording; reading it, running its code and the answer are real"

@@ -1,43 +1,42 @@
 //! `codeact exec`: Python without a model.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::thread::JoinHandle;
 
+use anyhow::{Context, bail};
+
 use super::args::{Exec, Global};
-use super::{exit, settings};
+use super::{exit, input, settings};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
-use crate::sandbox::{Cancel, Stdin, Turn};
+use crate::sandbox::{Cancel, Turn};
 
-/// The longest program read from a file or stdin, in bytes.
-const MAX_CODE: u64 = 16 << 20;
-
-type Failure = Box<dyn std::error::Error>;
-
-pub(super) async fn run(exec: Exec, global: &Global) -> Result<ExitCode, Failure> {
+pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode> {
     let from_stdin = exec.file.as_deref() == Some(Path::new("-"));
     let (name, code) = match (&exec.code, &exec.file) {
         (Some(code), _) => ("<string>".to_owned(), code.clone()),
-        (None, Some(_)) if from_stdin => {
-            ("<stdin>".to_owned(), read_code("stdin", std::io::stdin())?)
-        }
+        (None, Some(_)) if from_stdin => (
+            "<stdin>".to_owned(),
+            input::text("stdin", std::io::stdin())?,
+        ),
         (None, Some(file)) => {
             let name = file.display().to_string();
-            let open = std::fs::File::open(file).map_err(|e| format!("cannot open {name}: {e}"))?;
-            let code = read_code(&name, open)?;
+            let open = std::fs::File::open(file).with_context(|| format!("cannot open {name}"))?;
+            let code = input::text(&name, open)?;
             (name, code)
         }
-        (None, None) => return Err("expected a FILE, `-`, or `-c CODE`".into()),
+        (None, None) => bail!("expected a FILE, `-`, or `-c CODE`"),
     };
-    let cancel = Cancel::new();
-    cancel_on_ctrl_c(&cancel);
     let progress = report::progress(global.quiet);
     let sandbox = settings::sandbox(global, progress)
         .limits(exec.limits.limits())
         .build()
         .await?;
+    // Only now: until here Ctrl-C ends the process, and the next start goes on from there.
+    let cancel = Cancel::new();
+    cancel_on_ctrl_c(&cancel);
     let argv0 = if exec.code.is_some() {
         "-c".to_owned()
     } else {
@@ -49,7 +48,7 @@ pub(super) async fn run(exec: Exec, global: &Global) -> Result<ExitCode, Failure
         turn = turn.env(key, value);
     }
     if !from_stdin && !std::io::stdin().is_terminal() {
-        turn = turn.stdin(host_stdin());
+        turn = turn.stdin(input::stdin_on_demand());
     }
     let mut writer = None;
     if !exec.json {
@@ -60,7 +59,11 @@ pub(super) async fn run(exec: Exec, global: &Global) -> Result<ExitCode, Failure
     let execution = sandbox.run_seeded(turn, exec.seed).await?;
     if let Some(writer) = writer {
         // The turn, and with it the sender, is gone: what is left is written, then the thread ends.
-        let _ = writer.join();
+        match writer.join() {
+            Ok(Some(e)) if e.kind() == ErrorKind::BrokenPipe => return Ok(exit::unread()),
+            Ok(Some(e)) => return Err(e).context("cannot write the code's output"),
+            _ => {}
+        }
     }
     if exec.json {
         let object = report::json::execution(&execution);
@@ -71,35 +74,6 @@ pub(super) async fn run(exec: Exec, global: &Global) -> Result<ExitCode, Failure
     // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
     std::mem::forget(sandbox);
     Ok(ExitCode::from(exit::of(&execution)))
-}
-
-fn read_code(name: &str, from: impl Read) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    from.take(MAX_CODE + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| format!("cannot read {name}: {e}"))?;
-    if bytes.len() as u64 > MAX_CODE {
-        return Err(format!("{name} is longer than {} MiB", MAX_CODE >> 20).into());
-    }
-    if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
-        bytes.drain(..3);
-    }
-    String::from_utf8(bytes).map_err(|_| format!("{name} is not UTF-8 text").into())
-}
-
-/// The host's stdin, read only as the code reads it.
-pub(super) fn host_stdin() -> Stdin {
-    let (send, receive) = tokio::sync::mpsc::channel(4);
-    std::thread::spawn(move || {
-        let mut stdin = std::io::stdin().lock();
-        let mut buffer = vec![0; 64 << 10];
-        while let Ok(n @ 1..) = stdin.read(&mut buffer) {
-            if send.blocking_send(buffer[..n].to_vec()).is_err() {
-                return;
-            }
-        }
-    });
-    Stdin::stream(receive)
 }
 
 /// The first Ctrl-C stops the turn and lets it tell what it did; the second ends the process.
@@ -116,8 +90,9 @@ pub(super) fn cancel_on_ctrl_c(cancel: &Cancel) {
 }
 
 /// Passes the code's output on as it comes, from a thread of its own: a reader that is slow holds
-/// up the writing, never the turn and its limits. When nobody reads any more, the turn stops.
-fn live(cancel: Cancel) -> (EventSink, JoinHandle<()>) {
+/// up the writing, never the turn and its limits. When nobody reads any more, the turn stops, and
+/// the thread tells why.
+fn live(cancel: Cancel) -> (EventSink, JoinHandle<Option<std::io::Error>>) {
     // No bound is needed: the turn's own limit on output is one.
     let (send, receive) = std::sync::mpsc::channel::<(Stream, String)>();
     let events = EventSink::new(move |event| {
@@ -126,15 +101,18 @@ fn live(cancel: Cancel) -> (EventSink, JoinHandle<()>) {
         }
     });
     let thread = std::thread::spawn(move || {
+        let mut failed = None;
         for (stream, text) in receive {
             let written = match stream {
                 Stream::Stdout => write_all(std::io::stdout().lock(), &text),
                 Stream::Stderr => write_all(std::io::stderr().lock(), &text),
             };
-            if written.is_err() {
+            if let Err(e) = written {
                 cancel.cancel();
+                failed.get_or_insert(e);
             }
         }
+        failed
     });
     (events, thread)
 }

@@ -28,8 +28,13 @@ pub(super) fn code(code: i32) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(FAILED))
 }
 
+/// Whoever read stdout has gone away: as a process ends that SIGPIPE kills.
+pub(super) fn unread() -> ExitCode {
+    ExitCode::from(141)
+}
+
 /// Says what went wrong with the runner.
-pub(super) fn fail(error: &(dyn std::error::Error + 'static)) -> ExitCode {
-    anstream::eprintln!("codeact: {error}");
+pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
+    anstream::eprintln!("codeact: {error:#}");
     ExitCode::from(FAILED)
 }

@@ -8,6 +8,7 @@ mod args;
 mod demo;
 mod exec;
 mod exit;
+mod input;
 mod pack;
 mod run;
 mod settings;
@@ -34,7 +35,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(e) => return exit::fail(&e),
+        Err(e) => return exit::fail(&e.into()),
     };
     let code = runtime.block_on(async {
         match args.command {
@@ -46,5 +47,5 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     });
     // A thread may still be waiting for stdin: nothing needs it any more.
     runtime.shutdown_background();
-    code.unwrap_or_else(|e| exit::fail(e.as_ref()))
+    code.unwrap_or_else(|e| exit::fail(&e))
 }

@@ -3,19 +3,19 @@
 use std::io::Write;
 use std::process::ExitCode;
 
+use anyhow::bail;
+
 use super::args::{Global, Pack};
 use super::settings;
 use crate::pack::{Dirs, Manifest, PackStatus, Store, builtin_names};
 use crate::report;
 
-type Failure = Box<dyn std::error::Error>;
-
-pub(super) async fn run(command: Pack, global: &Global) -> Result<ExitCode, Failure> {
-    let store = || -> Result<Store, Failure> {
+pub(super) async fn run(command: Pack, global: &Global) -> anyhow::Result<ExitCode> {
+    let store = || -> anyhow::Result<Store> {
         let dirs = Dirs::from_env(&|name| std::env::var_os(name))?;
         Ok(Store::new(dirs, report::progress(global.quiet)))
     };
-    let named = |name: Option<String>| -> Result<&'static Manifest, Failure> {
+    let named = |name: Option<String>| -> anyhow::Result<&'static Manifest> {
         let default = || builtin_names().next().unwrap_or_default().to_owned();
         Ok(Manifest::known(&name.unwrap_or_else(default))?)
     };
@@ -23,6 +23,9 @@ pub(super) async fn run(command: Pack, global: &Global) -> Result<ExitCode, Fail
     match command {
         Pack::Install { name, from } => {
             let manifest = named(name)?;
+            if store()?.installed(manifest)?.is_some() && !global.quiet {
+                anstream::eprintln!("{} is installed already", manifest.name);
+            }
             let sandbox = settings::sandbox(global, report::progress(global.quiet))
                 .pack(&manifest.name)
                 .wheel(from)
@@ -40,11 +43,11 @@ pub(super) async fn run(command: Pack, global: &Global) -> Result<ExitCode, Fail
             match store()?.installed(manifest)? {
                 Some(pack) => writeln!(out, "{}", pack.root.display())?,
                 None => {
-                    return Err(format!(
+                    bail!(
                         "the pack {} is not installed; `codeact pack install {}` installs it",
-                        manifest.name, manifest.name
-                    )
-                    .into());
+                        manifest.name,
+                        manifest.name
+                    );
                 }
             }
         }

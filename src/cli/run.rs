@@ -1,40 +1,37 @@
 //! `codeact run`: a model solves a task.
 
-use std::io::{IsTerminal, Read, Write};
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::bail;
+
 use super::args::{Global, ModelArgs, Run};
 use super::exec::cancel_on_ctrl_c;
-use super::settings;
+use super::{input, settings};
 use crate::agent::{Agent, Ending};
 use crate::event::EventSink;
 use crate::llm::{ModelOptions, Resolved, resolve};
 use crate::report;
 use crate::sandbox::Cancel;
 
-/// The most input read from stdin, in bytes.
-const MAX_INPUT: u64 = 16 << 20;
-
-type Failure = Box<dyn std::error::Error>;
-
-pub(super) async fn run(run: Run, global: &Global) -> Result<ExitCode, Failure> {
-    let (task, input) = if run.task == "-" {
-        (read_stdin("the task")?, None)
-    } else if std::io::stdin().is_terminal() {
-        (run.task.clone(), None)
-    } else {
-        let input = read_stdin("stdin")?;
-        (run.task.clone(), (!input.is_empty()).then_some(input))
-    };
-    if task.trim().is_empty() {
-        return Err(
-            "the task is empty; give it as an argument, or `-` to read it from stdin".into(),
-        );
-    }
+pub(super) async fn run(run: Run, global: &Global) -> anyhow::Result<ExitCode> {
+    // The model first: whoever has none should not have to type a task to be told.
     let model = model(&run.model).await?;
     if !global.quiet {
         anstream::eprintln!("model: {}", model.summary);
+    }
+    let stdin = std::io::stdin();
+    let (task, input) = if run.task == "-" {
+        (input::text("the task", stdin.lock())?, None)
+    } else if stdin.is_terminal() {
+        (run.task.clone(), None)
+    } else {
+        let input = input::text("stdin", stdin.lock())?;
+        (run.task.clone(), (!input.is_empty()).then_some(input))
+    };
+    if task.trim().is_empty() {
+        bail!("the task is empty; give it as an argument, or `-` to read it from stdin");
     }
     solve(&task, input, model, &run, global).await
 }
@@ -46,8 +43,13 @@ pub(super) async fn solve(
     model: Resolved,
     run: &Run,
     global: &Global,
-) -> Result<ExitCode, Failure> {
-    let sandbox = settings::sandbox(global, report::progress(global.quiet))
+) -> anyhow::Result<ExitCode> {
+    let progress = if run.json {
+        report::json::lines()
+    } else {
+        report::progress(global.quiet)
+    };
+    let sandbox = settings::sandbox(global, progress)
         .limits(run.limits.limits())
         .build()
         .await?;
@@ -73,8 +75,14 @@ pub(super) async fn solve(
     } else {
         agent.run(task).await?
     };
+    if run.once
+        && !global.quiet
+        && let Some(execution) = done.steps.last().and_then(|s| s.execution.as_ref())
+    {
+        report::human::dropped_notices(execution);
+    }
     let failed = |why: &str| {
-        anstream::eprintln!("codeact: {why}");
+        anstream::eprintln!("codeact: {}", report::human::shown(why));
         ExitCode::from(1)
     };
     Ok(match &done.ending {
@@ -99,31 +107,22 @@ pub(super) async fn solve(
 /// Text as it is, anything else as JSON.
 fn write_answer(value: &serde_json::Value) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
+    let steerable = out.is_terminal();
     match value {
+        serde_json::Value::String(text) if steerable => {
+            writeln!(out, "{}", report::human::shown(text.trim_end_matches('\n')))
+        }
         serde_json::Value::String(text) if text.ends_with('\n') => out.write_all(text.as_bytes()),
         serde_json::Value::String(text) => writeln!(out, "{text}"),
         value => writeln!(out, "{value:#}"),
     }
 }
 
-async fn model(args: &ModelArgs) -> Result<Resolved, Failure> {
+async fn model(args: &ModelArgs) -> anyhow::Result<Resolved> {
     let options = ModelOptions {
         model: args.model.clone(),
         base_url: args.base_url.clone(),
         ..ModelOptions::default()
     };
     Ok(resolve(options, &|name| std::env::var(name).ok()).await?)
-}
-
-fn read_stdin(what: &str) -> Result<String, Failure> {
-    let mut bytes = Vec::new();
-    std::io::stdin()
-        .lock()
-        .take(MAX_INPUT + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|e| format!("cannot read {what}: {e}"))?;
-    if bytes.len() as u64 > MAX_INPUT {
-        return Err(format!("{what} is longer than {} MiB", MAX_INPUT >> 20).into());
-    }
-    String::from_utf8(bytes).map_err(|_| format!("{what} is not UTF-8 text").into())
 }

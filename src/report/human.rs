@@ -46,7 +46,7 @@ fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<(
 
 /// `text` without the power to steer a terminal: what a model wrote, or made its code print, could
 /// else change the window's title, the clipboard or what has been shown before.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
@@ -64,19 +64,24 @@ const RESET: &str = "\x1b[0m";
 
 /// How a turn ended, where its own output does not say so.
 pub(crate) fn ending(execution: &Execution, quiet: bool) {
-    for (name, captured) in [("stdout", &execution.stdout), ("stderr", &execution.stderr)] {
-        if let Some(note) = dropped(name, captured)
-            && !quiet
-        {
-            anstream::eprintln!("codeact: {note}; --max-output raises the limit");
-        }
+    if !quiet {
+        dropped_notices(execution);
     }
     match &execution.outcome {
-        Outcome::Raised(e) => anstream::eprint!("{}", e.traceback),
+        Outcome::Raised(e) => anstream::eprint!("{}", shown(&e.traceback)),
         outcome => {
             if let Some(text) = sentence(outcome) {
                 anstream::eprintln!("codeact: {text}");
             }
+        }
+    }
+}
+
+/// Says what was cut off the streams, if anything was.
+pub(crate) fn dropped_notices(execution: &Execution) {
+    for (name, captured) in [("stdout", &execution.stdout), ("stderr", &execution.stderr)] {
+        if let Some(note) = dropped(name, captured) {
+            anstream::eprintln!("codeact: {note}; --max-output raises the limit");
         }
     }
 }

@@ -14,7 +14,7 @@ pub struct Limits {
     /// Fuel (wasm instructions, as wasmtime counts them) of one turn. Default: metered and
     /// reported, but no budget.
     pub fuel: Option<u64>,
-    /// The guest's linear memory, in bytes, the preloaded interpreter (about 70 MiB) included.
+    /// The guest's linear memory, in bytes, the preloaded interpreter (about 84 MiB) included.
     /// Python sees a `MemoryError`; the host never allocates more. Default 512 MiB.
     pub memory: u64,
     /// Captured bytes of each of stdout and stderr in one turn; the rest is counted and dropped.

@@ -40,7 +40,7 @@ pub(crate) struct Runtime {
     pub(crate) guest: GuestThreads,
     layout: Tree,
     /// The guest path of the pack's data folder.
-    data_path: Option<&'static str>,
+    data_path: Option<Arc<str>>,
     idle: Mutex<Vec<Slot>>,
 }
 
@@ -55,11 +55,7 @@ impl Runtime {
     ) -> Result<Self, SandboxError> {
         let cache = store.prepare_cache(&pack.manifest)?;
         let layout = layout(&pack)?;
-        // The path comes from a manifest that is compiled into the program.
-        let data_path: Option<&'static str> = pack
-            .unpacked()
-            .next()
-            .map(|(_, guest)| &*Box::leak(guest.to_owned().into_boxed_str()));
+        let data_path = pack.unpacked().next().map(|(_, guest)| Arc::from(guest));
         let complete =
             cache.join(image::file_name(&pack)).exists() && Engine::is_compiled(&pack, &cache)?;
         // Two processes that start at once make these once; with both there, nobody waits.
@@ -68,7 +64,15 @@ impl Runtime {
             cache::tidy(&cache);
         }
         let engine = Engine::load(&pack, &cache, events)?;
-        let image = open_image(&engine, &pack, &cache, &layout, data_path, &guest, events)?;
+        let image = open_image(
+            &engine,
+            &pack,
+            &cache,
+            &layout,
+            data_path.as_ref(),
+            &guest,
+            events,
+        )?;
         Ok(Self {
             engine,
             image,
@@ -86,7 +90,13 @@ impl Runtime {
         limits: &Limits,
         seed: Option<u64>,
     ) -> Result<GuestState, SandboxError> {
-        fresh_state(&self.layout, self.data_path, limits, Clock::running(), seed)
+        fresh_state(
+            &self.layout,
+            self.data_path.as_ref(),
+            limits,
+            Clock::running(),
+            seed,
+        )
     }
 
     /// A slot at the base image: a kept one, or a new one.
@@ -161,7 +171,7 @@ fn open_image(
     pack: &Pack,
     cache: &Path,
     layout: &Tree,
-    data_path: Option<&'static str>,
+    data_path: Option<&Arc<str>>,
     guest: &GuestThreads,
     events: &EventSink,
 ) -> Result<Image, SandboxError> {
@@ -190,7 +200,7 @@ fn new_host(limits: &Limits, state: GuestState) -> Host {
 
 fn fresh_state(
     layout: &Tree,
-    data_path: Option<&'static str>,
+    data_path: Option<&Arc<str>>,
     limits: &Limits,
     clock: Clock,
     seed: Option<u64>,
@@ -198,7 +208,7 @@ fn fresh_state(
     let tree = layout.clone();
     let data = data_path
         .zip(tree.lookup(tree.root(), DATA_DIR, true).ok())
-        .map(|(path, ino)| (ino, path));
+        .map(|(path, ino)| (ino, path.clone()));
     Ok(GuestState {
         fds: Fds::new(tree.root(), data, limits.open_files),
         tree,

@@ -19,11 +19,37 @@ enum Source {
     Stream(Arc<Mutex<Stream>>),
 }
 
-#[derive(Debug)]
 struct Stream {
     read: Vec<u8>,
-    more: Receiver<Vec<u8>>,
+    more: More,
     overflowed: bool,
+}
+
+/// Where a stream's pieces come from: asked for when the code first reads.
+enum More {
+    NotYet(Box<dyn FnOnce() -> Receiver<Vec<u8>> + Send>),
+    Coming(Receiver<Vec<u8>>),
+    Over,
+}
+
+impl More {
+    async fn next(&mut self) -> Option<Vec<u8>> {
+        if let Self::NotYet(_) = self
+            && let Self::NotYet(start) = std::mem::replace(self, Self::Over)
+        {
+            *self = Self::Coming(start());
+        }
+        match self {
+            Self::Coming(pieces) => pieces.recv().await,
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Stream({} bytes read)", self.read.len())
+    }
 }
 
 impl Default for Source {
@@ -36,6 +62,15 @@ impl Stdin {
     /// A stream: each message is a piece, the closed channel its end. Read only when the code
     /// reads, so a sender with a bounded channel waits for it.
     pub fn stream(more: Receiver<Vec<u8>>) -> Self {
+        Self::of(More::Coming(more))
+    }
+
+    /// As [`Stdin::stream`], with a channel that is only made when the code first reads.
+    pub fn on_demand(start: impl FnOnce() -> Receiver<Vec<u8>> + Send + 'static) -> Self {
+        Self::of(More::NotYet(Box::new(start)))
+    }
+
+    fn of(more: More) -> Self {
         Self(Source::Stream(Arc::new(Mutex::new(Stream {
             read: Vec::new(),
             more,
@@ -51,12 +86,12 @@ impl Stdin {
             Source::Stream(stream) => {
                 let mut stream = stream.lock().await;
                 while stream.read.len() <= at {
-                    match stream.more.recv().await {
+                    match stream.more.next().await {
                         Some(more) if stream.read.len() + more.len() <= MAX_STREAM => {
                             stream.read.extend_from_slice(&more);
                         }
                         Some(_) => {
-                            stream.more.close();
+                            stream.more = More::Over;
                             stream.overflowed = true;
                             break;
                         }

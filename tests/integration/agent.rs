@@ -178,6 +178,8 @@ async fn events_come_in_the_order_of_what_happens() {
             text: text(two),
         },
         Event::Finished {
+            ending: "answered",
+            reason: None,
             answered: true,
             answer: Some(json!(two)),
             steps: 2,

@@ -158,5 +158,40 @@ fn a_reader_that_goes_away_ends_the_run() {
     stdout.read_exact(&mut first).unwrap();
     drop(stdout);
     let status = child.wait().unwrap();
-    assert_eq!(status.code(), Some(130));
+    assert_eq!(status.code(), Some(141));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn output_that_cannot_be_written_is_a_failure() {
+    let full = std::fs::File::options()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
+    let done = std::process::Command::new(env!("CARGO_BIN_EXE_codeact"))
+        .args(["exec", "-c", "print(1)"])
+        .stdin(Stdio::null())
+        .stdout(full)
+        .output()
+        .unwrap();
+    assert_eq!(done.status.code(), Some(125));
+    let stderr = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        stderr.contains("cannot write the code's output"),
+        "{stderr}"
+    );
+}
+
+#[cfg(unix)]
+#[test]
+fn stdin_that_the_code_does_not_read_is_left_for_others() {
+    let script = format!(
+        "printf 'a\\nb\\n' | ({} exec -c 'print(1)'; cat)",
+        env!("CARGO_BIN_EXE_codeact")
+    );
+    let done = std::process::Command::new("sh")
+        .args(["-c", &script])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8_lossy(&done.stdout), "1\na\nb\n");
 }

@@ -208,7 +208,8 @@ fn json_prints_every_event_as_a_line_and_the_answer_last() {
     assert_eq!(types, expected);
     let last = events.last().unwrap();
     let expected = json!({
-        "type": "finished", "answered": true, "answer": {"a": 1.5}, "steps": 2
+        "type": "finished", "answered": true, "ending": "answered", "reason": null,
+        "answer": {"a": 1.5}, "steps": 2
     });
     assert_eq!(*last, expected);
     let find = |kind| events.iter().find(|e| e["type"] == kind).unwrap();
@@ -226,7 +227,10 @@ fn json_without_an_answer_ends_with_exit_1_and_says_so_in_both_places() {
     let script = [Exchange::say("```python\nprint(1)\n```")];
     let done = solve("t", &["--json", "--max-steps", "1"], script).code(1);
     let last: Value = serde_json::from_str(done.stdout.lines().last().unwrap()).unwrap();
-    let expected = json!({"type": "finished", "answered": false, "answer": null, "steps": 1});
+    let expected = json!({
+        "type": "finished", "answered": false, "ending": "out_of_steps", "reason": null,
+        "answer": null, "steps": 1
+    });
     assert_eq!(last, expected);
     done.stderr_contains("--max-steps");
 }

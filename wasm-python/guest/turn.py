@@ -120,7 +120,7 @@ def _execute(code, name, end):
     body = tree.body
     last = None
     # As in a notebook: the final expression is shown, unless a semicolon follows it.
-    if body and isinstance(body[-1], ast.Expr) and not code.rstrip().endswith(";"):
+    if body and isinstance(body[-1], ast.Expr) and not _is_quiet(code, body[-1]):
         last = ast.Expression(body.pop().value)
     flags = 0
     if body or last is None:
@@ -136,6 +136,13 @@ def _execute(code, name, end):
         if value is not None:
             _main["_"] = value
             end["result"] = errors.shorten(repr(value), _LONGEST_RESULT)
+
+
+def _is_quiet(code, last):
+    if ";" not in code:
+        return False
+    line = code.split("\n")[last.end_lineno - 1].encode("utf-8", "replace")
+    return line[last.end_col_offset :].lstrip().startswith(b";")
 
 
 def _future_flags():

@@ -82,7 +82,8 @@ pub(super) fn judge(text: &str) -> Verdict<'_> {
             verdict.assignments += usize::from(read.assigns && !read.bad);
             verdict.answers |= line.trim_start().starts_with("final_answer(");
         }
-        header_seen |= read.header;
+        // "Here is the code:" opens no block.
+        header_seen |= read.header && !read.bad;
         offset += line.len() + 1;
     }
     verdict

@@ -16,7 +16,7 @@ pub(crate) enum Fd {
     Dir {
         ino: Ino,
         /// The guest path, for the folders that are there from the start.
-        preopen: Option<&'static str>,
+        preopen: Option<Arc<str>>,
         /// The listing being read, taken at its start so that changes meanwhile cannot upset it.
         listing: Option<Arc<Vec<Entry>>>,
     },
@@ -37,7 +37,7 @@ pub(crate) struct Fds {
 }
 
 impl Fds {
-    pub(crate) fn new(root: Ino, data: Option<(Ino, &'static str)>, max: u64) -> Self {
+    pub(crate) fn new(root: Ino, data: Option<(Ino, Arc<str>)>, max: u64) -> Self {
         let dir = |ino, path| {
             Some(Fd::Dir {
                 ino,
@@ -49,7 +49,7 @@ impl Fds {
             Some(Fd::Stdin),
             Some(Fd::Stdout),
             Some(Fd::Stderr),
-            dir(root, "/"),
+            dir(root, Arc::from("/")),
         ];
         if let Some((ino, path)) = data {
             slots.push(dir(ino, path));
