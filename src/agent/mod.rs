@@ -1,14 +1,16 @@
 //! The CodeAct loop: a model acts by writing Python, and is shown what it did.
 //!
 //! One type and one file per step of the data's way: a task becomes messages (`prompt`), the
-//! model's reply an [`Action`] (`action`), its code an `Execution` (the sandbox), that an
+//! model's reply (`ask`) an [`Action`] (`action`), its code an `Execution` (the sandbox), that an
 //! observation (`observation`), and all of it a [`Step`] of the history (`history`), until there
 //! is an answer. [`Agent`] drives it (`run`).
 
 mod action;
+mod ask;
 mod history;
 mod observation;
 mod prompt;
+mod repetition;
 mod run;
 
 pub use action::{Action, MAX_REPLY_BYTES, Mode, parse};

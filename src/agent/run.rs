@@ -9,8 +9,14 @@ use super::history::{History, Step};
 use super::{observation, prompt};
 use crate::error::Error;
 use crate::event::{Event, EventSink};
-use crate::llm::{Message, Model, ModelEvent, Reply, Request};
+use crate::llm::{Message, Model};
 use crate::sandbox::{Cancel, Execution, Outcome, Sandbox, Session, Turn};
+
+/// What a model is told whose reply did not end.
+const ENDLESS: &str = "Your reply repeated the same text over and over, so it was stopped and \
+                       nothing was run. Send a short reply: one sentence, then one ```python \
+                       block. Do not write results or calculations as text; let the code \
+                       compute them.";
 
 /// How often an answer without code is refused.
 const MAX_REFUSED: usize = 2;
@@ -23,13 +29,13 @@ const MAX_REMINDER: usize = 2000;
 /// limits for each piece of code.
 #[derive(Clone)]
 pub struct Agent {
-    model: Arc<dyn Model>,
+    pub(super) model: Arc<dyn Model>,
     sandbox: Sandbox,
     max_steps: u32,
     stdin_text: Option<Arc<str>>,
-    seed: Option<u64>,
-    events: EventSink,
-    cancel: Cancel,
+    pub(super) seed: Option<u64>,
+    pub(super) events: EventSink,
+    pub(super) cancel: Cancel,
 }
 
 /// How a run ended.
@@ -138,10 +144,16 @@ impl Agent {
         let mut history = self.open(system, task);
         let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
         for step in 1..=self.max_steps {
-            let Some(reply) = self.ask(step, &history).await? else {
+            let Some((reply, endless)) = self.ask(step, &history).await? else {
                 return Ok(Run::new(history, Ending::Cancelled));
             };
-            let action = parse(&reply, Mode::Agent);
+            let action = if endless {
+                Action::Unreadable {
+                    reason: ENDLESS.into(),
+                }
+            } else {
+                parse(&reply, Mode::Agent)
+            };
             let done = match &action {
                 Action::Code { source, .. } => self.act(&mut desk, &history, step, source).await?,
                 Action::Answer(text) => self.judge(&history, task, text),
@@ -181,7 +193,7 @@ impl Agent {
     async fn run_program(&self, task: &str) -> Result<Run, Error> {
         let system = prompt::system_once(&self.sandbox.pack().manifest, self.sandbox.limits());
         let mut history = self.open(system, task);
-        let Some(reply) = self.ask(1, &history).await? else {
+        let Some((reply, _)) = self.ask(1, &history).await? else {
             return Ok(Run::new(history, Ending::Cancelled));
         };
         let action = parse(&reply, Mode::Once);
@@ -213,41 +225,6 @@ impl Agent {
     fn open(&self, system: Message, task: &str) -> History {
         let task = prompt::task(task, self.stdin_text.as_deref());
         History::new(vec![system, task])
-    }
-
-    /// The model's next reply; `None` when the run was cancelled meanwhile.
-    async fn ask(&self, step: u32, history: &History) -> Result<Option<String>, Error> {
-        self.events.emit(Event::StepStarted { step });
-        let messages = history.messages();
-        let stop = [format!("\n{}", observation::PREFIX)];
-        let request = Request {
-            messages: &messages,
-            stop: &stop,
-            seed: self.seed,
-            ..Request::default()
-        };
-        let watch = |event: ModelEvent<'_>| match event {
-            ModelEvent::Delta(text) => self.events.emit(Event::ReplyDelta { text: text.into() }),
-            ModelEvent::Retry {
-                attempt,
-                wait,
-                reason,
-            } => self.events.emit(Event::ModelRetry {
-                attempt,
-                wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
-                reason: reason.into(),
-            }),
-        };
-        let Reply { text, .. } = tokio::select! {
-            biased;
-            () = self.cancel.cancelled() => return Ok(None),
-            reply = self.model.complete(request, &watch) => reply?,
-        };
-        self.events.emit(Event::Reply {
-            step,
-            text: text.clone(),
-        });
-        Ok(Some(text))
     }
 
     async fn execute(&self, desk: &mut Desk, step: u32, source: &str) -> Result<Execution, Error> {
