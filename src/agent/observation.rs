@@ -29,11 +29,20 @@ pub(super) fn text(execution: &Execution) -> String {
         text += "\nValue of the last expression:\n";
         text += &shorten(result, MAX_RESULT);
     }
+    for display in &execution.displays {
+        if display.mime.starts_with("image/") {
+            let size = display.bytes.len();
+            text += &format!(
+                "\nThe user is shown a picture: {} ({size} bytes).",
+                display.name
+            );
+        }
+    }
     let ending = ending(execution);
     if !ending.is_empty() {
         text.push('\n');
         text += &ending;
-    } else if output.is_empty() && execution.result.is_none() {
+    } else if output.is_empty() && execution.result.is_none() && execution.displays.is_empty() {
         text += "\nThe code ran without an error, but it printed nothing and has no final value. \
                  Nobody has seen an answer yet. Send the whole code again with one more line at \
                  its end: final_answer(value), where value is what the task asks for.";
@@ -162,6 +171,8 @@ mod tests {
             stderr: captured(""),
             transcript: vec![(Stream::Stdout, stdout.into())],
             result: None,
+            displays: Vec::new(),
+            files: Vec::new(),
             answer: None,
             rolled_back: false,
             usage: Usage::default(),

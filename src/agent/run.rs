@@ -32,6 +32,7 @@ pub struct Agent {
     pub(super) model: Arc<dyn Model>,
     sandbox: Sandbox,
     max_steps: u32,
+    keep_files: bool,
     stdin_text: Option<Arc<str>>,
     pub(super) seed: Option<u64>,
     pub(super) events: EventSink,
@@ -86,6 +87,7 @@ impl Agent {
             model,
             sandbox,
             max_steps: 12,
+            keep_files: false,
             stdin_text: None,
             seed: None,
             events: EventSink::none(),
@@ -111,6 +113,13 @@ impl Agent {
     #[must_use]
     pub fn seed(mut self, seed: Option<u64>) -> Self {
         self.seed = seed;
+        self
+    }
+
+    /// Whether each [`Execution`] carries the files that are there after it. Default: no.
+    #[must_use]
+    pub fn keep_files(mut self, keep: bool) -> Self {
+        self.keep_files = keep;
         self
     }
 
@@ -242,6 +251,9 @@ impl Agent {
             turn = turn
                 .bind("stdin_text", &**text)
                 .stdin(text.as_bytes().to_vec());
+        }
+        if self.keep_files {
+            turn = turn.keep_files();
         }
         let execution = desk.session.run(turn).await?;
         // A turn that was taken back took its input with it.

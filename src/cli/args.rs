@@ -76,6 +76,12 @@ pub(super) struct Exec {
     /// All randomness follows from this number
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+    /// Save the pictures that were shown, and the files left in the current folder, to this folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Let --out overwrite files that are there
+    #[arg(long, requires = "out")]
+    pub(super) force: bool,
     /// Print one JSON object: status, stdout, stderr, result, error, usage
     #[arg(long)]
     pub(super) json: bool,
@@ -111,6 +117,12 @@ pub(super) struct Run {
     /// The most replies asked of the model
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_steps: u32,
+    /// Save the pictures that were shown, and the files left in the current folder, to this folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Let --out overwrite files that are there
+    #[arg(long, requires = "out")]
+    pub(super) force: bool,
     /// Print events as JSON lines on stdout
     #[arg(long)]
     pub(super) json: bool,

@@ -27,6 +27,8 @@ pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode>
             base_url: None,
         },
         once: false,
+        out: None,
+        force: false,
         max_steps: 1,
         json: demo.json,
         verbose: demo.verbose,

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 use anyhow::{Context, bail};
 
 use super::args::{Exec, Global};
-use super::{exit, input, settings};
+use super::{artifacts, exit, input, settings};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
 use crate::sandbox::{Cancel, Turn};
@@ -50,6 +50,9 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
     if !from_stdin && !std::io::stdin().is_terminal() {
         turn = turn.stdin(input::stdin_on_demand());
     }
+    if exec.out.is_some() {
+        turn = turn.keep_files();
+    }
     let mut writer = None;
     if !exec.json {
         let (events, thread) = live(cancel);
@@ -70,6 +73,12 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         writeln!(std::io::stdout(), "{object}")?;
     } else {
         report::human::ending(&execution, global.quiet);
+    }
+    if let Some(dir) = &exec.out {
+        let saved = artifacts::save(dir, exec.force, &[&execution])?;
+        report::human::saved(&saved, global.quiet);
+    } else if !exec.json && !global.quiet {
+        report::human::unsaved(artifacts::pictures(&execution));
     }
     // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
     std::mem::forget(sandbox);

@@ -5,6 +5,7 @@
 //! stdout; everything else to stderr.
 
 mod args;
+mod artifacts;
 mod demo;
 mod exec;
 mod exit;

@@ -8,7 +8,7 @@ use anyhow::bail;
 
 use super::args::{Global, ModelArgs, Run};
 use super::exec::cancel_on_ctrl_c;
-use super::{input, settings};
+use super::{artifacts, input, settings};
 use crate::agent::{Agent, Ending};
 use crate::event::EventSink;
 use crate::llm::{ModelOptions, Resolved, resolve};
@@ -66,7 +66,8 @@ pub(super) async fn solve(
         .max_steps(run.max_steps)
         .seed(run.seed)
         .events(events)
-        .cancel(cancel);
+        .cancel(cancel)
+        .keep_files(run.out.is_some());
     if let Some(input) = input {
         agent = agent.stdin_text(Arc::<str>::from(input));
     }
@@ -75,6 +76,16 @@ pub(super) async fn solve(
     } else {
         agent.run(task).await?
     };
+    let executions: Vec<_> = (done.steps.iter())
+        .filter_map(|step| step.execution.as_ref())
+        .collect();
+    if let Some(dir) = &run.out {
+        let saved = artifacts::save(dir, run.force, &executions)?;
+        report::human::saved(&saved, global.quiet);
+    } else if !run.json && !global.quiet {
+        let pictures = executions.iter().flat_map(|e| artifacts::pictures(e));
+        report::human::unsaved(pictures);
+    }
     if run.once
         && !global.quiet
         && let Some(execution) = done.steps.last().and_then(|s| s.execution.as_ref())

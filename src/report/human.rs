@@ -1,9 +1,10 @@
 //! What people read on stderr.
 
 use std::io::Write;
+use std::path::PathBuf;
 
 use crate::event::{Event, EventSink};
-use crate::sandbox::{Captured, Execution, Outcome};
+use crate::sandbox::{Captured, Display, Execution, Outcome};
 
 /// A sink that shows an agent's steps: its code, what the code prints, and with `verbose` the
 /// replies and observations in full.
@@ -83,6 +84,26 @@ pub(crate) fn dropped_notices(execution: &Execution) {
         if let Some(note) = dropped(name, captured) {
             anstream::eprintln!("codeact: {note}; --max-output raises the limit");
         }
+    }
+}
+
+/// Says where artifacts were saved.
+pub(crate) fn saved(paths: &[PathBuf], quiet: bool) {
+    if !quiet {
+        for path in paths {
+            anstream::eprintln!("codeact: saved {}", shown(&path.display().to_string()));
+        }
+    }
+}
+
+/// Says that pictures were made and not saved.
+pub(crate) fn unsaved<'a>(pictures: impl Iterator<Item = &'a Display>) {
+    for picture in pictures {
+        anstream::eprintln!(
+            "codeact: {} ({} bytes) was shown; --out DIR saves it",
+            picture.name,
+            picture.bytes.len()
+        );
     }
 }
 

@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use std::io::Write;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::human::{dropped, sentence};
 use crate::event::EventSink;
 use crate::sandbox::{Execution, Outcome};
@@ -46,6 +49,9 @@ pub(crate) fn execution(e: &Execution) -> Value {
         .into_iter()
         .filter_map(|(name, captured)| dropped(name, captured))
         .collect();
+    let displays: Vec<_> = (e.displays.iter())
+        .map(|d| json!({ "mime": d.mime, "name": d.name, "base64": STANDARD.encode(&d.bytes) }))
+        .collect();
     json!({
         "status": status,
         "exit_code": exit_code,
@@ -55,6 +61,7 @@ pub(crate) fn execution(e: &Execution) -> Value {
         "stderr_dropped_bytes": e.stderr.dropped_bytes,
         "notes": notes,
         "result": e.result,
+        "displays": displays,
         "error": error,
         "usage": {
             "wall_ms": (e.usage.wall.as_secs_f64() * 1e6).round() / 1e3,

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use wasmtime::{Caller, Linker};
 
+use super::display::Display;
 use super::execution::Exception;
 use super::host::Host;
 use super::limits::Limits;
@@ -29,6 +30,11 @@ const FAULT: i32 = -2;
 const BOOT: &[u8] = br#"{"op":"boot"}"#;
 const BEGIN: &[u8] = br#"{"op":"begin"}"#;
 const END: &[u8] = br#"{"op":"end""#;
+/// Something to show: a picture, or a rich form of a value.
+const DISPLAY: &[u8] = br#"{"op":"display""#;
+
+/// The most displays of a turn.
+const MAX_DISPLAYS: usize = 100;
 
 /// The largest report of a turn's end, in bytes; the runner shortens what it sends to far less.
 const MAX_END: usize = 4 << 20;
@@ -105,6 +111,14 @@ struct AnswerFrame<'a> {
     value: &'a RawValue,
 }
 
+#[derive(Deserialize)]
+struct DisplayFrame<'a> {
+    #[serde(rename = "op")]
+    _op: IgnoredAny,
+    mime: &'a str,
+    data: &'a str,
+}
+
 impl TurnEnd {
     fn read(frame: &[u8]) -> Result<Self, String> {
         if frame.len() > MAX_END {
@@ -141,6 +155,7 @@ pub(crate) struct Door {
     /// The boot frame or the turn, serialised; taken by the first `begin` or `boot`.
     pub(crate) pending: Option<Vec<u8>>,
     pub(crate) ended: Option<TurnEnd>,
+    pub(crate) displays: Vec<Display>,
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
     max_calls: u64,
@@ -172,12 +187,32 @@ impl Door {
                 }
                 Err(why) => refusal(&why),
             })
+        } else if frame.starts_with(DISPLAY) && self.has_budget() {
+            Some(match self.take_display(frame) {
+                Ok(()) => b"{}".to_vec(),
+                Err(why) => refusal(&why),
+            })
         } else {
             None
         };
         let answer = answer.unwrap_or_else(|| self.refuse());
         self.bytes += answer.len() as u64;
         answer
+    }
+
+    fn has_budget(&self) -> bool {
+        self.calls <= self.max_calls && self.bytes <= self.max_bytes
+    }
+
+    fn take_display(&mut self, frame: &[u8]) -> Result<(), String> {
+        if self.displays.len() >= MAX_DISPLAYS {
+            return Err(format!("a turn may show {MAX_DISPLAYS} things"));
+        }
+        let frame: DisplayFrame =
+            serde_json::from_slice(frame).map_err(|e| format!("this is no display: {e}"))?;
+        let display = Display::new(&self.displays, frame.mime, frame.data)?;
+        self.displays.push(display);
+        Ok(())
     }
 
     fn refuse(&self) -> Vec<u8> {

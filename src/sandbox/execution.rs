@@ -1,9 +1,11 @@
 //! What a turn did, as data: an exception, a limit, a cancelled turn are all an [`Execution`].
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::display::Display;
 use super::output::Captured;
 use crate::event::Stream;
 
@@ -22,6 +24,11 @@ pub struct Execution {
     /// The `repr` of the final expression's value, as a notebook shows it; `None` without one, or
     /// when it is `None`.
     pub result: Option<String>,
+    /// Figures and pictures, and the final value's rich forms, in the order they were shown.
+    pub displays: Vec<Display>,
+    /// The files in the home folder after the turn, by their path in it, where
+    /// [`Turn::keep_files`](super::Turn::keep_files) asked for them.
+    pub files: Vec<(String, Arc<Vec<u8>>)>,
     /// The value given to `final_answer(value)`, as JSON.
     pub answer: Option<serde_json::Value>,
     /// Whether memory and files went back to the start of the turn: after a limit, a trap,

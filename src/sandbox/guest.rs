@@ -4,7 +4,7 @@
 pub(crate) const BOOT: &str = include_str!("../../wasm-python/guest/boot.py");
 
 /// Each module's name and source, in the order they are loaded.
-pub(crate) const MODULES: [(&str, &str); 6] = [
+pub(crate) const MODULES: [(&str, &str); 7] = [
     (
         "_codeact.errors",
         include_str!("../../wasm-python/guest/errors.py"),
@@ -24,6 +24,10 @@ pub(crate) const MODULES: [(&str, &str); 6] = [
     (
         "_codeact.loop",
         include_str!("../../wasm-python/guest/loop.py"),
+    ),
+    (
+        "_codeact.displays",
+        include_str!("../../wasm-python/guest/displays.py"),
     ),
     (
         "_codeact.turn",

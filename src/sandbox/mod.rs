@@ -9,6 +9,7 @@
 
 mod cache;
 mod clock;
+mod display;
 mod door;
 mod engine;
 mod error;
@@ -33,6 +34,7 @@ mod turn;
 mod vfs;
 mod wasi;
 
+pub use display::Display;
 pub use error::SandboxError;
 pub use execution::{Exception, Execution, Frame, Outcome, Usage};
 pub use limits::Limits;

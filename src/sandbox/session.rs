@@ -15,7 +15,7 @@ use super::runtime::Runtime;
 use super::slot::{Ended, Slot};
 use super::stop::{Stop, Watch};
 use super::turn::Turn;
-use super::vfs::Quota;
+use super::vfs::{HOME, Quota};
 
 /// A running Python whose variables and files last from turn to turn.
 ///
@@ -197,6 +197,11 @@ async fn run_turn(
     let host = slot.host();
     let (stdout, stderr, transcript) = host.output.finish();
     let told = host.door.ended.take();
+    let displays = std::mem::take(&mut host.door.displays);
+    let files = match turn.keep_files {
+        true => host.state.tree.files_below(HOME),
+        false => Vec::new(),
+    };
     let usage = Usage {
         wall: begun.elapsed(),
         fuel,
@@ -213,6 +218,8 @@ async fn run_turn(
         stderr,
         transcript,
         result,
+        displays,
+        files,
         answer,
         rolled_back,
         usage,

@@ -18,6 +18,7 @@ pub struct Turn {
     pub(crate) bind: Vec<(String, String)>,
     pub(crate) stdin: Option<Stdin>,
     pub(crate) agent: bool,
+    pub(crate) keep_files: bool,
     pub(crate) limits: Option<Limits>,
     pub(crate) events: EventSink,
     pub(crate) cancel: Cancel,
@@ -34,6 +35,7 @@ impl Turn {
             bind: Vec::new(),
             stdin: None,
             agent: false,
+            keep_files: false,
             limits: None,
             events: EventSink::none(),
             cancel: Cancel::new(),
@@ -79,6 +81,15 @@ impl Turn {
     #[must_use]
     pub fn agent(mut self) -> Self {
         self.agent = true;
+        self
+    }
+
+    /// Puts the files that are in the home folder after the turn into [`Execution::files`].
+    ///
+    /// [`Execution::files`]: super::Execution::files
+    #[must_use]
+    pub fn keep_files(mut self) -> Self {
+        self.keep_files = true;
         self
     }
 

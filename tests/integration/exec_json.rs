@@ -21,6 +21,7 @@ fn check_shape(object: &Value, status: &str) {
     assert_eq!(
         fields(object),
         [
+            "displays",
             "error",
             "exit_code",
             "notes",

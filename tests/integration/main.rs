@@ -3,13 +3,15 @@
 //! `support` is the builder all modules use. `cases` runs the files of `tests/cases`; `exec*` hold
 //! what the command promises; `limits*` each bound; `attacks` what hostile code tries; `library*`
 //! the crate as an embedder uses it; `agent*` the loop with a model made for the test; `run*` and
-//! `demo` the commands with a model, against the scripted `model_server`.
+//! `demo` the commands with a model, against the scripted `model_server`; `artifacts` the pictures
+//! and files that code leaves.
 
 mod model_server;
 mod support;
 
 mod agent;
 mod agent_history;
+mod artifacts;
 mod attacks;
 mod cases;
 mod demo;

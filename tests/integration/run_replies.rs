@@ -175,7 +175,10 @@ fn the_beginning_of_a_stop_sequence_is_kept_when_it_is_none() {
 
 #[test]
 fn a_reply_that_repeats_itself_without_end_is_cut_and_the_model_told() {
-    let endless = format!("I add them.\n```python\nx = \"{}", "1 + 2 = 3, ".repeat(1000));
+    let endless = format!(
+        "I add them.\n```python\nx = \"{}",
+        "1 + 2 = 3, ".repeat(1000)
+    );
     let script = [
         Exchange::say(&endless),
         Exchange::say("```python\nfinal_answer(3)\n```").sees("the same text over and over"),

@@ -45,6 +45,7 @@ def boot():
     builtins.__codeact__ = package.turn.run
     package.absent.install()
     package.loop.install()
+    package.displays.install()
     package.turn.rehearse()
     package.seeds.find()
     gc.collect()

@@ -8,7 +8,7 @@ import os
 import sys
 
 import _host
-from _codeact import answer, errors, seeds
+from _codeact import answer, displays, errors, seeds
 
 _main = sys.modules["__main__"].__dict__
 _LONGEST_RESULT = 100_000
@@ -68,12 +68,10 @@ def _run(turn):
     end = {}
     try:
         _execute(code, name, end)
-        _at_exit(turn)
     except answer.Given:
         pass
     except SystemExit as leaving:
         end["exit"] = _status(leaving.code)
-        _at_exit(turn)
     except BaseException as error:
         try:
             end["error"] = errors.describe(error)
@@ -84,7 +82,12 @@ def _run(turn):
             # The exception's own class was made to fail when looked at.
             name = type.__dict__["__name__"].__get__(type(error))
             end = _failed(name, "an exception that cannot be shown")
-        _at_exit(turn)
+    try:
+        displays.figures()
+    except BaseException as error:
+        _complain(f"a figure could not be shown: {error}")
+    # After the figures: matplotlib throws them away at exit.
+    _at_exit(turn)
     given = answer.take()
     if given is not None:
         end["answer"] = given
@@ -136,6 +139,7 @@ def _execute(code, name, end):
         if value is not None:
             _main["_"] = value
             end["result"] = errors.shorten(repr(value), _LONGEST_RESULT)
+            displays.value(value)
 
 
 def _is_quiet(code, last):
@@ -163,11 +167,15 @@ def _status(code):
         return 0
     if isinstance(code, int):
         return code & 0xFF
+    _complain(code)
+    return 1
+
+
+def _complain(text):
     try:
-        print(code, file=sys.stderr)
+        print(text, file=sys.stderr)
     except BaseException:
         pass
-    return 1
 
 
 def _failed(kind, message):

@@ -71,6 +71,31 @@ impl Tree {
         Ok(())
     }
 
+    /// The files below the folder `path`, by their path from it. Links are left out: what they lead
+    /// to is there under its own name, or is none of the guest's.
+    pub(crate) fn files_below(&self, path: &str) -> Vec<(String, Arc<Vec<u8>>)> {
+        let mut files = Vec::new();
+        let Ok(top) = self.lookup(self.root(), path, true) else {
+            return files;
+        };
+        let mut todo = vec![(String::new(), top)];
+        while let Some((prefix, dir)) = todo.pop() {
+            let Ok((entries, _)) = self.entries(dir) else {
+                continue;
+            };
+            for (name, ino) in entries {
+                let path = format!("{prefix}{name}");
+                match self.node(*ino).map(|node| &node.kind) {
+                    Ok(Kind::Dir { .. }) => todo.push((path + "/", *ino)),
+                    Ok(Kind::File(data)) => files.push((path, data.clone())),
+                    _ => {}
+                }
+            }
+        }
+        files.sort();
+        files
+    }
+
     /// The bytes there will be with `more`, if they may be.
     pub(super) fn room(&self, more: u64, quota: &Quota) -> Result<u64> {
         let total = self.bytes.saturating_add(more);

@@ -1,0 +1,108 @@
+//! What the code made: pictures it showed and files it left, saved to a folder of the user's.
+
+use std::fs;
+use std::io::Write;
+use std::path::{Component, Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::sandbox::{Display, Execution};
+
+/// Saves the pictures and files of `executions`, in their order, to `dir`. With nothing to save,
+/// makes nothing. Files that are there are left alone unless `force`.
+///
+/// All names are looked at before anything is written.
+pub(super) fn save(
+    dir: &Path,
+    force: bool,
+    executions: &[&Execution],
+) -> anyhow::Result<Vec<PathBuf>> {
+    let mut items: Vec<(PathBuf, &[u8])> = Vec::new();
+    let many = executions.len() > 1;
+    for (i, execution) in executions.iter().enumerate() {
+        for display in pictures(execution) {
+            let name = match many {
+                true => format!("step-{}-{}", i + 1, display.name),
+                false => display.name.clone(),
+            };
+            items.push((dir.join(name), &display.bytes));
+        }
+    }
+    if let Some(last) = executions.last() {
+        for (name, bytes) in &last.files {
+            items.push((dir.join(safe(name)), bytes));
+        }
+    }
+    if !force && let Some((path, _)) = items.iter().find(|(path, _)| path.exists()) {
+        bail!(
+            "{} is there already, so nothing was saved; --force overwrites",
+            path.display()
+        );
+    }
+    for (path, bytes) in &items {
+        write(path, bytes, force).with_context(|| format!("cannot save {}", path.display()))?;
+    }
+    Ok(items.into_iter().map(|(path, _)| path).collect())
+}
+
+/// What was shown as a picture.
+pub(super) fn pictures(execution: &Execution) -> impl Iterator<Item = &Display> {
+    let is_picture = |display: &&Display| display.mime.starts_with("image/");
+    execution.displays.iter().filter(is_picture)
+}
+
+fn write(path: &Path, bytes: &[u8], force: bool) -> std::io::Result<()> {
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    let mut options = fs::OpenOptions::new();
+    options.write(true);
+    if force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    options.open(path)?.write_all(bytes)
+}
+
+/// A guest's relative path as one that every system takes and that leads nowhere else.
+fn safe(name: &str) -> PathBuf {
+    let cleaned: PathBuf = (name.split('/'))
+        .map(|part| {
+            let part: String = (part.chars())
+                .map(|c| match c {
+                    '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
+                    c if c.is_control() => '_',
+                    c => c,
+                })
+                .collect();
+            part.trim_end_matches([' ', '.']).to_owned()
+        })
+        .map(|part| if part.is_empty() { "_".into() } else { part })
+        .collect();
+    debug_assert!(
+        cleaned
+            .components()
+            .all(|c| matches!(c, Component::Normal(_)))
+    );
+    cleaned
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_from_the_guest_stay_below_the_folder() {
+        for (name, expected) in [
+            ("plots/a.png", "plots/a.png"),
+            ("../../etc/passwd", "_/_/etc/passwd"),
+            ("/etc/passwd", "_/etc/passwd"),
+            ("C:\\x\u{1b}.txt", "C__x_.txt"),
+            ("con. ", "con"),
+            ("", "_"),
+        ] {
+            assert_eq!(safe(name), Path::new(expected), "{name:?}");
+        }
+    }
+}
