@@ -6,6 +6,8 @@ use crate::sandbox::{Captured, Exception, Execution, Outcome};
 const MAX_OUTPUT: usize = 8_000;
 const MAX_RESULT: usize = 4_000;
 const MAX_ERROR: usize = 3_000;
+/// The longest line of an error; a source line can be as long as a reply.
+const MAX_LINE: usize = 300;
 
 /// The first word of every observation; also the stop sequence that keeps a model from making
 /// one up.
@@ -70,7 +72,7 @@ fn ending(execution: &Execution) -> String {
         Outcome::Completed => String::new(),
         Outcome::Raised(error) => format!(
             "Error:\n{}\nFix the code and send the whole block again.",
-            shorten(&own_traceback(error), MAX_ERROR)
+            shorten(&short_lines(&own_traceback(error)), MAX_ERROR)
         ),
         Outcome::Exited { code } => format!(
             "The code ended itself with exit status {code}. Do not call exit; call \
@@ -136,6 +138,14 @@ fn own_traceback(error: &Exception) -> String {
     }
     text += &format!("{}: {}", error.kind, error.message);
     text
+}
+
+fn short_lines(text: &str) -> String {
+    let short = |line: &str| match line.char_indices().nth(MAX_LINE) {
+        Some((at, _)) => format!("{} ...", &line[..at]),
+        None => line.to_owned(),
+    };
+    text.lines().map(short).collect::<Vec<_>>().join("\n")
 }
 
 /// `text`, its middle left out where it is longer than `longest` characters.

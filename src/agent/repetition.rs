@@ -2,7 +2,7 @@
 //! a reply costs minutes and gives nothing.
 
 /// So much of a reply's end, in bytes, must be one text over and over.
-const LEAST: usize = 2000;
+const LEAST: usize = 1000;
 /// The longest text, in bytes, whose repetition is looked for.
 const LONGEST_PERIOD: usize = 200;
 /// How often it is looked for, in bytes of new text.
@@ -70,7 +70,7 @@ mod tests {
         assert!(!watch(&table));
         assert!(!watch(&format!(
             "x = [{}]\n{}",
-            "0, ".repeat(400),
+            "0, ".repeat(250),
             "print(x)"
         )));
         assert!(!watch("short"));

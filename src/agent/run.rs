@@ -5,18 +5,13 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::action::{Action, Mode, parse};
+use super::ask::Said;
 use super::history::{History, Step};
 use super::{observation, prompt};
 use crate::error::Error;
 use crate::event::{Event, EventSink};
 use crate::llm::{Message, Model};
 use crate::sandbox::{Cancel, Execution, Outcome, Sandbox, Session, Turn};
-
-/// What a model is told whose reply did not end.
-const ENDLESS: &str = "Your reply repeated the same text over and over, so it was stopped and \
-                       nothing was run. Send a short reply: one sentence, then one ```python \
-                       block. Do not write results or calculations as text; let the code \
-                       compute them.";
 
 /// How often an answer without code is refused.
 const MAX_REFUSED: usize = 2;
@@ -153,16 +148,10 @@ impl Agent {
         let mut history = self.open(system, task);
         let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
         for step in 1..=self.max_steps {
-            let Some((reply, endless)) = self.ask(step, &history).await? else {
+            let Some(said) = self.ask(step, &history).await? else {
                 return Ok(Run::new(history, Ending::Cancelled));
             };
-            let action = if endless {
-                Action::Unreadable {
-                    reason: ENDLESS.into(),
-                }
-            } else {
-                parse(&reply, Mode::Agent)
-            };
+            let action = read(&said, Mode::Agent);
             let done = match &action {
                 Action::Code { source, .. } => self.act(&mut desk, &history, step, source).await?,
                 Action::Answer(text) => self.judge(&history, task, text),
@@ -176,7 +165,7 @@ impl Agent {
                 });
             }
             history.steps.push(Step {
-                reply,
+                reply: said.text,
                 action,
                 execution: done.execution,
                 observation: done.observation,
@@ -202,10 +191,10 @@ impl Agent {
     async fn run_program(&self, task: &str) -> Result<Run, Error> {
         let system = prompt::system_once(&self.sandbox.pack().manifest, self.sandbox.limits());
         let mut history = self.open(system, task);
-        let Some((reply, _)) = self.ask(1, &history).await? else {
+        let Some(said) = self.ask(1, &history).await? else {
             return Ok(Run::new(history, Ending::Cancelled));
         };
-        let action = parse(&reply, Mode::Once);
+        let action = read(&said, Mode::Once);
         let (execution, ending) = match &action {
             Action::Code { source, .. } => {
                 let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
@@ -223,7 +212,7 @@ impl Agent {
             Action::Answer(_) => (None, Ending::Failed("the reply is no program".into())),
         };
         history.steps.push(Step {
-            reply,
+            reply: said.text,
             action,
             execution,
             observation: None,
@@ -332,6 +321,15 @@ impl Agent {
             steps: u32::try_from(steps).unwrap_or(u32::MAX),
         });
         run
+    }
+}
+
+fn read(said: &Said, mode: Mode) -> Action {
+    match said.cut {
+        Some(reason) => Action::Unreadable {
+            reason: reason.into(),
+        },
+        None => parse(&said.text, mode),
     }
 }
 

@@ -114,8 +114,13 @@ impl Exchange {
 
     /// The reply as a stream of exactly these deltas.
     pub fn say_deltas(deltas: &[&str]) -> Self {
+        Self::say_until(deltas, "stop")
+    }
+
+    /// The reply as a stream that ends for the reason `finish`.
+    pub fn say_until(deltas: &[&str], finish: &str) -> Self {
         let mut events = deltas_of(deltas);
-        events += &event(&json!({"choices": [{"delta": {}, "finish_reason": "stop"}]}));
+        events += &event(&json!({"choices": [{"delta": {}, "finish_reason": finish}]}));
         events += "data: [DONE]\n\n";
         let mut answer = stream(&events);
         answer.extend_from_slice(b"0\r\n\r\n");

@@ -186,3 +186,15 @@ fn a_reply_that_repeats_itself_without_end_is_cut_and_the_model_told() {
     let done = solve("t", &[], script).success();
     assert_eq!(done.stdout, "3\n");
 }
+
+#[test]
+fn a_reply_cut_at_the_length_limit_is_not_run() {
+    let half = "```python\nopen('half', 'w').write('x')\nfor i in range(";
+    let script = [
+        Exchange::say_until(&[half], "length"),
+        Exchange::say("```python\nimport os\nfinal_answer(os.path.exists('half'))\n```")
+            .sees("cut off at the length limit"),
+    ];
+    let done = solve("t", &[], script).success();
+    assert_eq!(done.stdout, "false\n");
+}
