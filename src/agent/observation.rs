@@ -32,7 +32,7 @@ pub(super) fn text(execution: &Execution) -> String {
         text += &shorten(result, MAX_RESULT);
     }
     for display in &execution.displays {
-        if display.mime.starts_with("image/") {
+        if display.is_picture() {
             let size = display.bytes.len();
             text += &format!(
                 "\nThe user is shown a picture: {} ({size} bytes).",

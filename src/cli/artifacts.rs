@@ -47,8 +47,7 @@ pub(super) fn save(
 
 /// What was shown as a picture.
 pub(super) fn pictures(execution: &Execution) -> impl Iterator<Item = &Display> {
-    let is_picture = |display: &&Display| display.mime.starts_with("image/");
-    execution.displays.iter().filter(is_picture)
+    execution.displays.iter().filter(|d| d.is_picture())
 }
 
 fn write(path: &Path, bytes: &[u8], force: bool) -> std::io::Result<()> {

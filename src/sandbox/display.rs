@@ -23,6 +23,11 @@ const KINDS: [(&str, &str, &str); 3] = [
 ];
 
 impl Display {
+    /// Whether it is a picture, not a rich form of a value.
+    pub fn is_picture(&self) -> bool {
+        self.mime.starts_with("image/")
+    }
+
     /// The next display of a turn that has shown `before`, from what the guest sent.
     pub(crate) fn new(before: &[Self], mime: &str, base64: &str) -> Result<Self, String> {
         let Some((mime, stem, ending)) = KINDS.iter().find(|kind| kind.0 == mime) else {
