@@ -2,7 +2,7 @@
 
 use crate::llm::{Message, Role};
 use crate::pack::Manifest;
-use crate::sandbox::Limits;
+use crate::sandbox::{Limits, Mount, MountMode};
 
 /// How much of the piped input the model is shown, in characters.
 const PREVIEW: usize = 800;
@@ -23,10 +23,20 @@ const NAMED: [&str; 12] = [
     "beautifulsoup4",
 ];
 
+/// How many names of a mounted folder the model is shown.
+const MAX_NAMES: usize = 20;
+
+/// Where the model's code runs.
+pub(super) struct Surroundings<'a> {
+    pub(super) manifest: &'a Manifest,
+    pub(super) limits: &'a Limits,
+    pub(super) mounts: &'a [Mount],
+}
+
 /// What the model is told first, in the loop.
-pub(super) fn system(manifest: &Manifest, limits: &Limits) -> Message {
-    let python = python(manifest);
-    let limits = limits_text(limits);
+pub(super) fn system(around: &Surroundings) -> Message {
+    let python = python(around);
+    let limits = limits_text(around.limits);
     Message::new(
         Role::System,
         format!(
@@ -69,9 +79,9 @@ final_answer({{\"shop\": cheapest, \"prices\": prices}})
 }
 
 /// What the model is told first, when it has one reply and its stdout is the answer.
-pub(super) fn system_once(manifest: &Manifest, limits: &Limits) -> Message {
-    let python = python(manifest);
-    let limits = limits_text(limits);
+pub(super) fn system_once(around: &Surroundings) -> Message {
+    let python = python(around);
+    let limits = limits_text(around.limits);
     Message::new(
         Role::System,
         format!(
@@ -85,7 +95,8 @@ exactly what the task asks for and nothing else.
     )
 }
 
-fn python(manifest: &Manifest) -> String {
+fn python(around: &Surroundings) -> String {
+    let manifest = around.manifest;
     let there: Vec<_> = NAMED
         .into_iter()
         .filter(|name| manifest.packages.python.contains_key(*name))
@@ -93,11 +104,39 @@ fn python(manifest: &Manifest) -> String {
     let minor: Vec<_> = manifest.python.split('.').take(2).collect();
     format!(
         "The code runs in CPython {} with the standard library, {}; nothing else can be \
-         installed. There is no network, no shell and none of the user's files. numpy's default \
-         integer has 32 bits here: use dtype=np.int64 for large numbers.",
+         installed. There is no network and no shell. {} numpy's default integer has 32 bits here: \
+         use dtype=np.int64 for large numbers.",
         minor.join("."),
         there.join(", "),
+        files(around.mounts),
     )
+}
+
+/// What the code sees of the user's files.
+fn files(mounts: &[Mount]) -> String {
+    if mounts.is_empty() {
+        return "None of the user's files are there.".into();
+    }
+    let mut text = "Of the user's files there are".to_owned();
+    for (i, mount) in mounts.iter().enumerate() {
+        let access = match mount.access() {
+            MountMode::ReadOnly => "read-only",
+            _ => "can be changed",
+        };
+        text += if i == 0 { " " } else { "; " };
+        text += &match mount.names(MAX_NAMES) {
+            None => format!("the file {} ({access})", mount.guest()),
+            Some((names, all)) => {
+                let rest = if all { "" } else { ", ..." };
+                let names = names.join(", ");
+                format!(
+                    "the folder {} ({access}), with: {names}{rest}",
+                    mount.guest()
+                )
+            }
+        };
+    }
+    text + "."
 }
 
 fn limits_text(limits: &Limits) -> String {
@@ -139,7 +178,12 @@ mod tests {
     #[test]
     fn the_prompt_names_the_packs_python_its_packages_and_the_limits() {
         let manifest = Manifest::builtin("science").expect("the default pack");
-        let text = system(manifest, &Limits::default()).content;
+        let around = Surroundings {
+            manifest,
+            limits: &Limits::default(),
+            mounts: &[],
+        };
+        let text = system(&around).content;
         for part in [
             "CPython 3.15 ",
             "pandas",

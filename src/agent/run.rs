@@ -7,11 +7,12 @@ use serde_json::Value;
 use super::action::{Action, Mode, parse};
 use super::ask::Said;
 use super::history::{History, Step};
+use super::prompt::Surroundings;
 use super::{observation, prompt};
 use crate::error::Error;
 use crate::event::{Event, EventSink};
 use crate::llm::{Message, Model};
-use crate::sandbox::{Cancel, Execution, Outcome, Sandbox, Session, Turn};
+use crate::sandbox::{Cancel, Changes, Execution, Outcome, Sandbox, Session, Turn};
 
 /// How often an answer without code is refused.
 const MAX_REFUSED: usize = 2;
@@ -56,13 +57,17 @@ pub struct Run {
     pub ending: Ending,
     /// What was done, in order.
     pub steps: Vec<Step>,
+    /// What the code changed in the sandbox's mounts, and left in its home folder. Nothing of it is
+    /// written to the host before [`Changes::commit`].
+    pub changes: Changes,
 }
 
 impl Run {
-    fn new(history: History, ending: Ending) -> Self {
+    fn new(history: History, desk: &Desk, ending: Ending) -> Self {
         Self {
             ending,
             steps: history.steps,
+            changes: desk.session.changes(),
         }
     }
 
@@ -144,12 +149,12 @@ impl Agent {
     }
 
     async fn run_steps(&self, task: &str) -> Result<Run, Error> {
-        let system = prompt::system(&self.sandbox.pack().manifest, self.sandbox.limits());
+        let system = prompt::system(&self.surroundings());
         let mut history = self.open(system, task);
         let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
         for step in 1..=self.max_steps {
             let Some(said) = self.ask(step, &history).await? else {
-                return Ok(Run::new(history, Ending::Cancelled));
+                return Ok(Run::new(history, &desk, Ending::Cancelled));
             };
             let action = read(&said, Mode::Agent);
             let done = match &action {
@@ -171,10 +176,10 @@ impl Agent {
                 observation: done.observation,
             });
             if let Some(ending) = done.ending {
-                return Ok(Run::new(history, ending));
+                return Ok(Run::new(history, &desk, ending));
             }
         }
-        Ok(Run::new(history, Ending::OutOfSteps))
+        Ok(Run::new(history, &desk, Ending::OutOfSteps))
     }
 
     /// The original, one-shot form: the reply must be one Python program, and what it prints is
@@ -189,15 +194,15 @@ impl Agent {
     }
 
     async fn run_program(&self, task: &str) -> Result<Run, Error> {
-        let system = prompt::system_once(&self.sandbox.pack().manifest, self.sandbox.limits());
+        let system = prompt::system_once(&self.surroundings());
         let mut history = self.open(system, task);
+        let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
         let Some(said) = self.ask(1, &history).await? else {
-            return Ok(Run::new(history, Ending::Cancelled));
+            return Ok(Run::new(history, &desk, Ending::Cancelled));
         };
         let action = read(&said, Mode::Once);
         let (execution, ending) = match &action {
             Action::Code { source, .. } => {
-                let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
                 let execution = self.execute(&mut desk, 1, source).await?;
                 let ending = match &execution.outcome {
                     Outcome::Completed | Outcome::Exited { code: 0 } => {
@@ -217,7 +222,15 @@ impl Agent {
             execution,
             observation: None,
         });
-        Ok(Run::new(history, ending))
+        Ok(Run::new(history, &desk, ending))
+    }
+
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings {
+            manifest: &self.sandbox.pack().manifest,
+            limits: self.sandbox.limits(),
+            mounts: self.sandbox.mounts(),
+        }
     }
 
     fn open(&self, system: Message, task: &str) -> History {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::settings::{Bytes, Time};
+use crate::sandbox::Mount;
 
 /// Run Python that nobody has read, in CPython on WebAssembly with numpy, pandas, scipy and
 /// matplotlib, within limits and with nothing of this machine in reach.
@@ -76,15 +77,14 @@ pub(super) struct Exec {
     /// All randomness follows from this number
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
-    /// Save the pictures that were shown, and the files left in the current folder, to this folder
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
-    /// Let --out overwrite files that are there
-    #[arg(long, requires = "out")]
-    pub(super) force: bool,
-    /// Print one JSON object: status, stdout, stderr, result, error, usage
+    /// Show what the run changed, with a diff of small text files, and write nothing back
+    #[arg(long)]
+    pub(super) diff: bool,
+    /// Print one JSON object: status, stdout, stderr, result, error, changes, usage
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) files: FileArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
 }
@@ -117,12 +117,6 @@ pub(super) struct Run {
     /// The most replies asked of the model
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
     pub(super) max_steps: u32,
-    /// Save the pictures that were shown, and the files left in the current folder, to this folder
-    #[arg(long, value_name = "DIR")]
-    pub(super) out: Option<PathBuf>,
-    /// Let --out overwrite files that are there
-    #[arg(long, requires = "out")]
-    pub(super) force: bool,
     /// Print events as JSON lines on stdout
     #[arg(long)]
     pub(super) json: bool,
@@ -133,9 +127,31 @@ pub(super) struct Run {
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
     #[command(flatten)]
+    pub(super) files: FileArgs,
+    #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
+}
+
+/// What the code sees of this machine's files, and what becomes of its own.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Files")]
+pub(super) struct FileArgs {
+    /// Let the code see a folder or file of yours, at /mnt/NAME or GUEST: `ro` (the default) to read
+    /// it, `overlay` to change it without any effect on yours, `commit` to have the changes written
+    /// back when the run has succeeded (repeatable)
+    #[arg(long = "mount", value_name = "HOST[:GUEST][:ro|overlay|commit]", value_parser = Mount::parse)]
+    pub(super) mounts: Vec<Mount>,
+    /// Write the changes of `commit` mounts back without asking
+    #[arg(long)]
+    pub(super) yes: bool,
+    /// Save the pictures that were shown, and the files left in the current folder, to this folder
+    #[arg(long, value_name = "DIR")]
+    pub(super) out: Option<PathBuf>,
+    /// Let --out overwrite files that are there
+    #[arg(long, requires = "out")]
+    pub(super) force: bool,
 }
 
 /// Which model.
@@ -185,6 +201,15 @@ pub(super) struct LimitArgs {
     /// Bytes those calls may carry
     #[arg(long, value_name = "SIZE", default_value = "64M")]
     pub(super) max_door_bytes: Bytes,
+    /// Bytes in the files that the code makes
+    #[arg(long, value_name = "SIZE", default_value = "256M")]
+    pub(super) max_file_bytes: Bytes,
+    /// Files, folders and links that the code makes
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub(super) max_files: u64,
+    /// Files that are open at once
+    #[arg(long, value_name = "N", default_value_t = 1024)]
+    pub(super) max_open_files: u64,
 }
 
 #[derive(Debug, Subcommand)]

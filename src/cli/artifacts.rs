@@ -6,7 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, bail};
 
-use crate::sandbox::{Display, Execution};
+use crate::sandbox::{Display, Execution, GuestFile};
 
 /// Saves the pictures and files of `executions`, in their order, to `dir`. With nothing to save,
 /// makes nothing. Files that are there are left alone unless `force`.
@@ -17,7 +17,7 @@ pub(super) fn save(
     force: bool,
     executions: &[&Execution],
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let mut items: Vec<(PathBuf, &[u8])> = Vec::new();
+    let mut items: Vec<(PathBuf, Item)> = Vec::new();
     let many = executions.len() > 1;
     for (i, execution) in executions.iter().enumerate() {
         for display in pictures(execution) {
@@ -25,12 +25,12 @@ pub(super) fn save(
                 true => format!("step-{}-{}", i + 1, display.name),
                 false => display.name.clone(),
             };
-            items.push((dir.join(name), &display.bytes));
+            items.push((dir.join(name), Item::Picture(&display.bytes)));
         }
     }
     if let Some(last) = executions.last() {
-        for (name, bytes) in &last.files {
-            items.push((dir.join(safe(name)), bytes));
+        for file in &last.files {
+            items.push((dir.join(safe(&file.path)), Item::File(file)));
         }
     }
     if !force && let Some((path, _)) = items.iter().find(|(path, _)| path.exists()) {
@@ -39,8 +39,8 @@ pub(super) fn save(
             path.display()
         );
     }
-    for (path, bytes) in &items {
-        write(path, bytes, force).with_context(|| format!("cannot save {}", path.display()))?;
+    for (path, item) in &items {
+        write(path, item, force).with_context(|| format!("cannot save {}", path.display()))?;
     }
     Ok(items.into_iter().map(|(path, _)| path).collect())
 }
@@ -50,7 +50,13 @@ pub(super) fn pictures(execution: &Execution) -> impl Iterator<Item = &Display> 
     execution.displays.iter().filter(|d| d.is_picture())
 }
 
-fn write(path: &Path, bytes: &[u8], force: bool) -> std::io::Result<()> {
+/// What is saved under one name.
+enum Item<'a> {
+    Picture(&'a [u8]),
+    File(&'a GuestFile),
+}
+
+fn write(path: &Path, item: &Item, force: bool) -> std::io::Result<()> {
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent)?;
     }
@@ -61,7 +67,11 @@ fn write(path: &Path, bytes: &[u8], force: bool) -> std::io::Result<()> {
     } else {
         options.create_new(true);
     }
-    options.open(path)?.write_all(bytes)
+    let mut file = options.open(path)?;
+    match item {
+        Item::Picture(bytes) => file.write_all(bytes),
+        Item::File(guest) => guest.copy_to(&mut file),
+    }
 }
 
 /// A guest's relative path as one that every system takes and that leads nowhere else.

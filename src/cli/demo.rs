@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::args::{Demo, Global, ModelArgs, Run};
+use super::args::{Demo, FileArgs, Global, ModelArgs, Run};
 use super::run::solve;
 use crate::llm::{RecordedModel, Resolved};
 
@@ -27,8 +27,7 @@ pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode>
             base_url: None,
         },
         once: false,
-        out: None,
-        force: false,
+        files: FileArgs::default(),
         max_steps: 1,
         json: demo.json,
         verbose: demo.verbose,

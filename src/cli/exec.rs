@@ -1,14 +1,18 @@
 //! `codeact exec`: Python without a model.
 
+use std::future::{Future, poll_fn};
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::Path;
+use std::pin::pin;
 use std::process::ExitCode;
+use std::task::Poll;
 use std::thread::JoinHandle;
 
 use anyhow::{Context, bail};
 
 use super::args::{Exec, Global};
-use super::{artifacts, exit, input, settings};
+use super::mounts::Written;
+use super::{artifacts, exit, input, mounts, settings};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
 use crate::sandbox::{Cancel, Turn};
@@ -34,9 +38,10 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         .limits(exec.limits.limits())
         .build()
         .await?;
+    let sandbox = mounts::grant(sandbox, &exec.files, exec.diff)?;
     // Only now: until here Ctrl-C ends the process, and the next start goes on from there.
     let cancel = Cancel::new();
-    cancel_on_ctrl_c(&cancel);
+    cancel_on_ctrl_c(&cancel).await;
     let argv0 = if exec.code.is_some() {
         "-c".to_owned()
     } else {
@@ -50,7 +55,7 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
     if !from_stdin && !std::io::stdin().is_terminal() {
         turn = turn.stdin(input::stdin_on_demand());
     }
-    if exec.out.is_some() {
+    if exec.files.out.is_some() {
         turn = turn.keep_files();
     }
     let mut writer = None;
@@ -59,7 +64,8 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         turn = turn.events(events);
         writer = Some(thread);
     }
-    let execution = sandbox.run_seeded(turn, exec.seed).await?;
+    let mut session = sandbox.session_seeded(exec.seed)?;
+    let execution = session.run_last(turn).await?;
     if let Some(writer) = writer {
         // The turn, and with it the sender, is gone: what is left is written, then the thread ends.
         match writer.join() {
@@ -68,34 +74,59 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
             _ => {}
         }
     }
-    if exec.json {
-        let object = report::json::execution(&execution);
-        writeln!(std::io::stdout(), "{object}")?;
-    } else {
+    if !exec.json {
         report::human::ending(&execution, global.quiet);
     }
-    if let Some(dir) = &exec.out {
-        let saved = artifacts::save(dir, exec.force, &[&execution])?;
+    let status = exit::of(&execution);
+    let changes = session.changes();
+    let written = if exec.diff {
+        if !exec.json {
+            report::human::diff(&changes);
+        }
+        Ok(Written::No)
+    } else {
+        mounts::write_back(&changes, &exec.files, status == 0, global.quiet, exec.json)
+    };
+    if exec.json {
+        let mut object = report::json::execution(&execution);
+        object["changes"] = report::json::changes(&changes, exec.diff);
+        object["written_back"] = matches!(written, Ok(Written::Yes)).into();
+        writeln!(std::io::stdout(), "{object}")?;
+    }
+    if let Some(dir) = &exec.files.out {
+        let saved = artifacts::save(dir, exec.files.force, &[&execution])?;
         report::human::saved(&saved, global.quiet);
     } else if !exec.json && !global.quiet {
         report::human::unsaved(artifacts::pictures(&execution));
     }
     // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
-    std::mem::forget(sandbox);
-    Ok(ExitCode::from(exit::of(&execution)))
+    std::mem::forget((sandbox, session));
+    written?;
+    Ok(ExitCode::from(status))
 }
 
 /// The first Ctrl-C stops the turn and lets it tell what it did; the second ends the process.
-pub(super) fn cancel_on_ctrl_c(cancel: &Cancel) {
+/// Returns when that holds.
+pub(super) async fn cancel_on_ctrl_c(cancel: &Cancel) {
     let cancel = cancel.clone();
+    let (installed, is_installed) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        let mut pressed = pin!(tokio::signal::ctrl_c());
+        // The first look installs the handler.
+        let first = poll_fn(|cx| Poll::Ready(pressed.as_mut().poll(cx))).await;
+        let _ = installed.send(());
+        let first = match first {
+            Poll::Ready(pressed) => pressed,
+            Poll::Pending => pressed.await,
+        };
+        if first.is_ok() {
             cancel.cancel();
         }
         if tokio::signal::ctrl_c().await.is_ok() {
             std::process::exit(130);
         }
     });
+    let _ = is_installed.await;
 }
 
 /// Passes the code's output on as it comes, from a thread of its own: a reader that is slow holds

@@ -5,10 +5,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::bail;
+use serde_json::json;
 
 use super::args::{Global, ModelArgs, Run};
 use super::exec::cancel_on_ctrl_c;
-use super::{artifacts, input, settings};
+use super::mounts::Written;
+use super::{artifacts, input, mounts, settings};
 use crate::agent::{Agent, Ending};
 use crate::event::EventSink;
 use crate::llm::{ModelOptions, Resolved, resolve};
@@ -53,8 +55,9 @@ pub(super) async fn solve(
         .limits(run.limits.limits())
         .build()
         .await?;
+    let sandbox = mounts::grant(sandbox, &run.files, false)?;
     let cancel = Cancel::new();
-    cancel_on_ctrl_c(&cancel);
+    cancel_on_ctrl_c(&cancel).await;
     let events = if run.json {
         report::json::lines()
     } else if global.quiet {
@@ -67,7 +70,7 @@ pub(super) async fn solve(
         .seed(run.seed)
         .events(events)
         .cancel(cancel)
-        .keep_files(run.out.is_some());
+        .keep_files(run.files.out.is_some());
     if let Some(input) = input {
         agent = agent.stdin_text(Arc::<str>::from(input));
     }
@@ -79,8 +82,8 @@ pub(super) async fn solve(
     let executions: Vec<_> = (done.steps.iter())
         .filter_map(|step| step.execution.as_ref())
         .collect();
-    if let Some(dir) = &run.out {
-        let saved = artifacts::save(dir, run.force, &executions)?;
+    if let Some(dir) = &run.files.out {
+        let saved = artifacts::save(dir, run.files.force, &executions)?;
         report::human::saved(&saved, global.quiet);
     } else if !run.json && !global.quiet {
         let pictures = executions.iter().flat_map(|e| artifacts::pictures(e));
@@ -92,11 +95,19 @@ pub(super) async fn solve(
     {
         report::human::dropped_notices(execution);
     }
+    let answered = matches!(done.ending, Ending::Answered(_));
+    let written = mounts::write_back(&done.changes, &run.files, answered, global.quiet, run.json);
+    if run.json && !done.changes.is_empty() {
+        let changes = report::json::changes(&done.changes, false);
+        let written = matches!(written, Ok(Written::Yes));
+        let line = json!({ "type": "changes", "written_back": written, "changes": changes });
+        writeln!(std::io::stdout(), "{line}")?;
+    }
     let failed = |why: &str| {
         anstream::eprintln!("codeact: {}", report::human::shown(why));
         ExitCode::from(1)
     };
-    Ok(match &done.ending {
+    let code = match &done.ending {
         Ending::Answered(value) => {
             if !run.json {
                 write_answer(value)?;
@@ -112,7 +123,10 @@ pub(super) async fn solve(
             ExitCode::from(130)
         }
         Ending::Failed(why) => failed(why),
-    })
+    };
+    // The answer is out, whatever became of the files.
+    written?;
+    Ok(code)
 }
 
 /// Text as it is, anything else as JSON.

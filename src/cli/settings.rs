@@ -90,7 +90,9 @@ impl LimitArgs {
             output: self.max_output.0,
             door_calls: self.max_door_calls,
             door_bytes: self.max_door_bytes.0,
-            ..Limits::default()
+            file_bytes: self.max_file_bytes.0,
+            files: self.max_files,
+            open_files: self.max_open_files,
         }
     }
 }

@@ -4,7 +4,10 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::event::{Event, EventSink};
-use crate::sandbox::{Captured, Display, Execution, Outcome};
+use crate::sandbox::{Captured, Change, ChangeKind, Changes, Display, Execution, Outcome};
+
+/// So many changes are named one by one.
+const MAX_LISTED: usize = 1000;
 
 /// A sink that shows an agent's steps: its code, what the code prints, and with `verbose` the
 /// replies and observations in full.
@@ -93,6 +96,59 @@ pub(crate) fn saved(paths: &[PathBuf], quiet: bool) {
         for path in paths {
             anstream::eprintln!("codeact: saved {}", shown(&path.display().to_string()));
         }
+    }
+}
+
+/// Names what a run changed in its mounts.
+pub(crate) fn changes(changes: &Changes) {
+    let mounted: Vec<_> = (changes.list().iter())
+        .filter(|c| c.host.is_some())
+        .collect();
+    list(&mounted);
+}
+
+/// Shows what a run changed, files that it left in its home folder too, with a diff of each small
+/// text file.
+pub(crate) fn diff(changes: &Changes) {
+    list(&changes.list().iter().collect::<Vec<_>>());
+    for change in changes.list() {
+        match change.diff() {
+            Ok(Some(diff)) => anstream::eprint!("{}", shown(&diff)),
+            Ok(None) => {}
+            Err(e) => anstream::eprintln!("codeact: no diff of {}: {e}", shown(&change.guest)),
+        }
+    }
+}
+
+fn list(changes: &[&Change]) {
+    for change in changes.iter().take(MAX_LISTED) {
+        let verb = match change.kind {
+            ChangeKind::Added => "added",
+            ChangeKind::Changed => "changed",
+            ChangeKind::Removed => "removed",
+        };
+        let path = match &change.host {
+            Some(host) => host.display().to_string(),
+            None => change.guest.clone(),
+        };
+        let detail = match (change.before, change.after, change.target()) {
+            (_, _, Some(target)) => format!("a link to {target}"),
+            (Some(before), Some(after), _) => format!("{before} -> {after} bytes"),
+            (Some(size), None, _) | (None, Some(size), _) => format!("{size} bytes"),
+            (None, None, _) => format!("a {}", change.what()),
+        };
+        let kept = match (change.to_commit, &change.host) {
+            (false, Some(_)) => ", in the overlay only",
+            _ => "",
+        };
+        anstream::eprintln!(
+            "codeact: {verb} {} ({}{kept})",
+            shown(&path),
+            shown(&detail)
+        );
+    }
+    if let Some(more) = changes.len().checked_sub(MAX_LISTED).filter(|n| *n > 0) {
+        anstream::eprintln!("codeact: and {more} more changes");
     }
 }
 

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::human::{dropped, sentence};
 use crate::event::EventSink;
-use crate::sandbox::{Execution, Outcome};
+use crate::sandbox::{Change, ChangeKind, Changes, Execution, Outcome};
 
 /// A sink that writes each event as one JSON line to stdout.
 pub(crate) fn lines() -> EventSink {
@@ -71,4 +71,25 @@ pub(crate) fn execution(e: &Execution) -> Value {
             "door_bytes": e.usage.door_bytes,
         },
     })
+}
+
+/// What was changed, one object a name; with `diff`, that of small text files.
+pub(crate) fn changes(changes: &Changes, diff: bool) -> Value {
+    let object = |change: &Change| {
+        json!({
+            "change": match change.kind {
+                ChangeKind::Added => "added",
+                ChangeKind::Changed => "changed",
+                ChangeKind::Removed => "removed",
+            },
+            "what": change.what(),
+            "path": change.guest,
+            "host": change.host.as_ref().map(|host| host.display().to_string()),
+            "before_bytes": change.before,
+            "after_bytes": change.after,
+            "to_commit": change.to_commit,
+            "diff": if diff { change.diff().ok().flatten() } else { None },
+        })
+    };
+    changes.list().iter().map(object).collect()
 }

@@ -34,6 +34,36 @@ pub enum SandboxError {
         "the pack's Python does not start: {0}\nremove it with `codeact pack remove` and install it again"
     )]
     Start(String),
+    /// A folder or file of the host cannot be mounted.
+    #[error("cannot mount {mount}: {why}")]
+    Mount {
+        /// What was to be mounted.
+        mount: String,
+        /// Why not.
+        why: String,
+    },
+    /// The changes cannot be written back. Nothing was written.
+    #[error(
+        "nothing was written back, because of\n  {}\nlook at it, then run the code again",
+        conflicts.join("\n  ")
+    )]
+    Conflict {
+        /// Each path and what stands in the way.
+        conflicts: Vec<String>,
+    },
+    /// Writing the changes back failed midway.
+    #[error(
+        "cannot write {path}: {source}\nwritten before that: {}",
+        if written.is_empty() { "nothing".into() } else { written.join(", ") }
+    )]
+    Commit {
+        /// What could not be written.
+        path: String,
+        /// What had been written.
+        written: Vec<String>,
+        /// Why not.
+        source: io::Error,
+    },
     /// A setting cannot be met.
     #[error("{0}")]
     Setting(String),

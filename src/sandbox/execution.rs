@@ -1,11 +1,11 @@
 //! What a turn did, as data: an exception, a limit, a cancelled turn are all an [`Execution`].
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::display::Display;
+use super::guest_file::GuestFile;
 use super::output::Captured;
 use crate::event::Stream;
 
@@ -26,9 +26,10 @@ pub struct Execution {
     pub result: Option<String>,
     /// Figures and pictures, and the final value's rich forms, in the order they were shown.
     pub displays: Vec<Display>,
-    /// The files in the home folder after the turn, by their path in it, where
-    /// [`Turn::keep_files`](super::Turn::keep_files) asked for them.
-    pub files: Vec<(String, Arc<Vec<u8>>)>,
+    /// The files in the home folder after the turn that the code made or changed, where
+    /// [`Turn::keep_files`](super::Turn::keep_files) asked for them. After a turn that was rolled
+    /// back, those of the turn's start.
+    pub files: Vec<GuestFile>,
     /// The value given to `final_answer(value)`, as JSON.
     pub answer: Option<serde_json::Value>,
     /// Whether memory and files went back to the start of the turn: after a limit, a trap,

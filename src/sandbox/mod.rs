@@ -15,12 +15,14 @@ mod engine;
 mod error;
 mod execution;
 mod guest;
+mod guest_file;
 mod guest_threads;
 mod host;
 mod image;
 mod limits;
 mod memory;
 mod meter;
+mod mount;
 mod output;
 mod runtime;
 mod session;
@@ -37,7 +39,9 @@ mod wasi;
 pub use display::Display;
 pub use error::SandboxError;
 pub use execution::{Exception, Execution, Frame, Outcome, Usage};
+pub use guest_file::GuestFile;
 pub use limits::Limits;
+pub use mount::{Change, ChangeKind, Changes, Mount, MountMode};
 pub use output::Captured;
 pub use session::Session;
 pub use stdin::Stdin;
@@ -49,14 +53,25 @@ use std::sync::Arc;
 
 use crate::event::EventSink;
 use crate::pack::{Dirs, InstallOptions, Manifest, Pack, PackError, Store};
+use clock::Clock;
 use guest_threads::GuestThreads;
 use runtime::Runtime;
+use vfs::Tree;
 
 /// Runs Python. Cheap to clone; clones share the engine, the image and the guest threads.
 #[derive(Clone)]
 pub struct Sandbox {
     runtime: Arc<Runtime>,
     limits: Limits,
+    grants: Grants,
+}
+
+/// What of the host the sessions of a sandbox get.
+#[derive(Clone)]
+struct Grants {
+    mounts: Arc<Vec<Mount>>,
+    /// The tree that they start with.
+    layout: Tree,
 }
 
 /// How a [`Sandbox`] is made; see [`Sandbox::builder`].
@@ -142,7 +157,25 @@ impl Sandbox {
     ///
     /// As [`Sandbox::session`].
     pub fn session_seeded(&self, seed: Option<u64>) -> Result<Session, SandboxError> {
-        Session::new(self.runtime.clone(), self.limits.clone(), seed)
+        let (grants, limits) = (self.grants.clone(), self.limits.clone());
+        Session::new(self.runtime.clone(), grants, limits, seed)
+    }
+
+    /// Lets every session made from here on see `mount`. Sandboxes that this one was cloned from
+    /// stay as they are, so each piece of work can have mounts of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Mount`] when something else is where the guest would see it.
+    pub fn mount(mut self, mount: Mount) -> Result<Self, SandboxError> {
+        mount.attach(&mut self.grants.layout, Clock::Frozen.realtime())?;
+        Arc::make_mut(&mut self.grants.mounts).push(mount);
+        Ok(self)
+    }
+
+    /// What of the host its sessions see.
+    pub fn mounts(&self) -> &[Mount] {
+        &self.grants.mounts
     }
 
     /// The pack that runs: its Python version and packages.
@@ -227,9 +260,14 @@ impl SandboxBuilder {
             scope.spawn(open).join()
         })
         .map_err(|_| SandboxError::Engine("loading the pack panicked".into()))??;
+        let grants = Grants {
+            mounts: Arc::default(),
+            layout: runtime.layout.clone(),
+        };
         Ok(Sandbox {
             runtime: Arc::new(runtime),
             limits: self.limits,
+            grants,
         })
     }
 }

@@ -38,7 +38,8 @@ pub(crate) struct Runtime {
     pub(crate) image: Image,
     pub(crate) pack: Pack,
     pub(crate) guest: GuestThreads,
-    layout: Tree,
+    /// The tree without anything of the host.
+    pub(crate) layout: Tree,
     /// The guest path of the pack's data folder.
     data_path: Option<Arc<str>>,
     idle: Mutex<Vec<Slot>>,
@@ -84,14 +85,15 @@ impl Runtime {
         })
     }
 
-    /// The host's half of a new session.
+    /// The host's half of a new session that starts with the tree `layout`.
     pub(crate) fn fresh_state(
         &self,
+        layout: &Tree,
         limits: &Limits,
         seed: Option<u64>,
     ) -> Result<GuestState, SandboxError> {
         fresh_state(
-            &self.layout,
+            layout,
             self.data_path.as_ref(),
             limits,
             Clock::running(),
@@ -205,7 +207,7 @@ fn fresh_state(
     clock: Clock,
     seed: Option<u64>,
 ) -> Result<GuestState, SandboxError> {
-    let tree = layout.clone();
+    let mut tree = layout.clone();
     let data = data_path
         .zip(tree.lookup(tree.root(), DATA_DIR, true).ok())
         .map(|(path, ino)| (ino, path.clone()));

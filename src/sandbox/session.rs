@@ -3,19 +3,22 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use super::Grants;
 use super::door::{Door, TurnEnd, TurnRequest};
 use super::error::SandboxError;
 use super::execution::{Execution, Outcome, Usage};
 use super::guest::RUN_TURN;
+use super::guest_file::GuestFile;
 use super::host::GuestState;
 use super::limits::Limits;
 use super::memory::Pages;
+use super::mount::{self, Changes, Mount};
 use super::output::Output;
 use super::runtime::Runtime;
 use super::slot::{Ended, Slot};
 use super::stop::{Stop, Watch};
 use super::turn::Turn;
-use super::vfs::{HOME, Quota};
+use super::vfs::{HOME, Quota, Tree};
 
 /// A running Python whose variables and files last from turn to turn.
 ///
@@ -25,6 +28,7 @@ use super::vfs::{HOME, Quota};
 /// future of [`Session::run`] stops the turn in the same way.
 pub struct Session {
     runtime: Arc<Runtime>,
+    mounts: Arc<Vec<Mount>>,
     limits: Limits,
     turns: u32,
     at_rest: Arc<Mutex<AtRest>>,
@@ -45,15 +49,27 @@ struct Checkpoint {
     started: bool,
 }
 
+impl AtRest {
+    /// The files as they are after the last turn.
+    fn tree(&mut self) -> &mut Tree {
+        match &mut self.slot {
+            Some(slot) => &mut slot.host().state.tree,
+            None => &mut self.checkpoint.state.tree,
+        }
+    }
+}
+
 impl Session {
     pub(super) fn new(
         runtime: Arc<Runtime>,
+        grants: Grants,
         limits: Limits,
         seed: Option<u64>,
     ) -> Result<Self, SandboxError> {
-        let state = runtime.fresh_state(&limits, seed)?;
+        let state = runtime.fresh_state(&grants.layout, &limits, seed)?;
         Ok(Self {
             runtime,
+            mounts: grants.mounts,
             limits,
             turns: 0,
             at_rest: Arc::new(Mutex::new(AtRest {
@@ -78,12 +94,52 @@ impl Session {
     ///
     /// [`SandboxError`] when the host cannot run it; the session keeps its last state.
     pub async fn run(&mut self, turn: impl Into<Turn>) -> Result<Execution, SandboxError> {
-        let job = self.job(turn.into(), false);
+        self.run_turn(turn.into(), false).await
+    }
+
+    /// As [`Session::run`], for a session's last turn: `atexit` functions run at its end, as in a
+    /// process that ends.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::run`].
+    pub async fn run_last(&mut self, turn: impl Into<Turn>) -> Result<Execution, SandboxError> {
+        self.run_turn(turn.into(), true).await
+    }
+
+    async fn run_turn(&mut self, turn: Turn, last: bool) -> Result<Execution, SandboxError> {
+        let job = self.job(turn, last);
         let (execution, slot) = self.runtime.guest.spawn(job).await?;
         // Only here, where the caller is still waiting: a turn whose future was dropped must not
         // come back, however far it got.
         lock(&self.at_rest).slot = slot;
         Ok(execution)
+    }
+
+    /// What the turns so far changed in the mounts, and left in the home folder.
+    pub fn changes(&self) -> Changes {
+        let mut at_rest = lock(&self.at_rest);
+        Changes::of(at_rest.tree(), &self.mounts)
+    }
+
+    /// Writes those of `changes` that lie in mounts with [`MountMode::Commit`] back to the host. The
+    /// session then stands on what was written. `changes` are this session's, as they are now.
+    ///
+    /// Nothing is written when any of them meets something that somebody else changed meanwhile, or
+    /// is a link that could lead out of its mount. A file arrives under a temporary name and is then
+    /// renamed; permissions of a file that was there stay.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Conflict`]: nothing was written. [`SandboxError::Commit`]: writing failed
+    /// midway; the error tells what had been written.
+    ///
+    /// [`MountMode::Commit`]: super::MountMode::Commit
+    pub fn commit(&mut self, changes: &Changes) -> Result<(), SandboxError> {
+        changes.commit()?;
+        let mut at_rest = lock(&self.at_rest);
+        mount::settle(at_rest.tree(), changes);
+        Ok(())
     }
 
     /// All of a session that has one turn: runs it, and gives the slot back for others.
@@ -181,6 +237,7 @@ async fn run_turn(
         .map_err(|e| SandboxError::Setting(format!("this turn cannot be sent: {e}")))?;
     let size = slot.memory().len() as u64;
     let host = slot.host();
+    host.state.tree.refresh_mounts();
     host.limiter.max = limits.memory.max(size);
     host.limiter.peak = size;
     host.quota = Quota::of(limits);
@@ -198,10 +255,16 @@ async fn run_turn(
     let (stdout, stderr, transcript) = host.output.finish();
     let told = host.door.ended.take();
     let displays = std::mem::take(&mut host.door.displays);
-    let files = match turn.keep_files {
-        true => host.state.tree.files_below(HOME),
-        false => Vec::new(),
+    // A turn that cannot tell how it ended has broken the runner inside: no later one could run.
+    let rolled_back = !matches!(ended, Ended::Returned) || told.is_none();
+    let files = match (turn.keep_files, rolled_back) {
+        (false, _) => Vec::new(),
+        (true, false) => host.state.tree.files_below(HOME),
+        (true, true) => lock(at_rest).checkpoint.state.tree.files_below(HOME),
     };
+    let files = (files.into_iter())
+        .map(|(path, content)| GuestFile::new(path, content))
+        .collect();
     let usage = Usage {
         wall: begun.elapsed(),
         fuel,
@@ -209,8 +272,6 @@ async fn run_turn(
         door_calls: host.door.calls,
         door_bytes: host.door.bytes,
     };
-    // A turn that cannot tell how it ended has broken the runner inside: no later one could run.
-    let rolled_back = !matches!(ended, Ended::Returned) || told.is_none();
     let (outcome, result, answer) = outcome(ended, told, limits);
     let execution = Execution {
         outcome,

@@ -21,6 +21,7 @@ fn check_shape(object: &Value, status: &str) {
     assert_eq!(
         fields(object),
         [
+            "changes",
             "displays",
             "error",
             "exit_code",
@@ -31,7 +32,8 @@ fn check_shape(object: &Value, status: &str) {
             "stderr_dropped_bytes",
             "stdout",
             "stdout_dropped_bytes",
-            "usage"
+            "usage",
+            "written_back"
         ]
     );
     let usage = &object["usage"];

@@ -1,107 +1,226 @@
-//! What is in files: reading, writing and resizing, within the quota.
+//! What is in one file: bytes in shared chunks, where there are none of its own over those of a
+//! host file.
+//!
+//! A copy shares all chunks until one side writes. A hole takes no memory, and of a host file only
+//! the chunks that were written are held; both count as what they stand for.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 
-use super::node::{Ino, Kind, copy_at};
-use super::tree::{Quota, Tree};
+use super::host::HostFile;
+use super::pack_file::copy_at;
 use crate::sandbox::wasi::{Errno, Result};
 
-impl Tree {
-    pub(crate) fn read_at(&self, ino: Ino, buf: &mut [u8], offset: u64) -> Result<usize> {
-        match &self.node(ino)?.kind {
-            Kind::File(data) => Ok(copy_at(data, buf, offset)),
-            Kind::Pack(file) => file.read_at(buf, offset).ok_or(Errno::Io),
-            Kind::Null => Ok(0),
-            Kind::Dir { .. } => Err(Errno::Isdir),
-            Kind::Symlink(_) => Err(Errno::Inval),
+const CHUNK: u64 = 64 << 10;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Content {
+    len: u64,
+    /// The chunks it holds itself, by number; each as long as was written, zeros from there on.
+    chunks: Arc<BTreeMap<u64, Arc<Vec<u8>>>>,
+    base: Option<Base>,
+}
+
+/// The host file below.
+#[derive(Debug, Clone)]
+struct Base {
+    file: Arc<HostFile>,
+    /// How much of it shows, from its beginning; chunks of our own lie above.
+    len: u64,
+    /// How much of that no chunk hides.
+    shown: u64,
+    changed: bool,
+}
+
+impl Base {
+    /// How much of it would show in the chunk `number`.
+    fn part(&self, number: u64) -> u64 {
+        self.len.saturating_sub(number * CHUNK).min(CHUNK)
+    }
+}
+
+impl Content {
+    /// The host file as it is.
+    pub(crate) fn of(file: Arc<HostFile>) -> Self {
+        let len = file.meta.len;
+        Self {
+            len,
+            chunks: Arc::default(),
+            base: Some(Base {
+                file,
+                len,
+                shown: len,
+                changed: false,
+            }),
         }
     }
 
-    pub(crate) fn write_at(
-        &mut self,
-        ino: Ino,
-        bytes: &[u8],
-        offset: u64,
-        quota: &Quota,
-        now: u64,
-    ) -> Result<usize> {
-        if matches!(self.node(ino)?.kind, Kind::Null) || bytes.is_empty() {
-            return Ok(bytes.len());
-        }
-        let end = offset.checked_add(bytes.len() as u64).ok_or(Errno::Fbig)?;
-        self.resize(ino, end, quota, now, false)?;
-        let node = self.node_mut(ino)?;
-        let Kind::File(data) = &mut node.kind else {
-            return Err(Errno::Badf);
-        };
-        // In range: `resize` has made the file at least `end` long.
-        Arc::make_mut(data)[offset as usize..end as usize].copy_from_slice(bytes);
-        Ok(bytes.len())
+    pub(crate) fn len(&self) -> u64 {
+        self.len
     }
 
-    /// Sets a file's length to `len`, or to at least `len` where it must not shrink.
-    pub(crate) fn resize(
-        &mut self,
-        ino: Ino,
-        len: u64,
-        quota: &Quota,
-        now: u64,
-        shrink: bool,
-    ) -> Result<()> {
-        let before = match &self.node(ino)?.kind {
-            Kind::File(data) => data.len() as u64,
-            Kind::Dir { .. } => return Err(Errno::Isdir),
-            _ => return Err(Errno::Inval),
-        };
-        let grown = self.room(len.saturating_sub(before), quota)?;
-        let node = self.node_mut(ino)?;
-        node.modified = now;
-        node.changed = now;
-        if let Kind::File(data) = &mut node.kind
-            && (len > before || (shrink && len < before))
-        {
-            let data = Arc::make_mut(data);
-            data.resize(len as usize, 0);
-            if data.capacity() / 4 > data.len() {
-                // What the quota no longer counts must not stay allocated.
-                data.shrink_to_fit();
+    /// The host file below.
+    pub(crate) fn base(&self) -> Option<&Arc<HostFile>> {
+        self.base.as_ref().map(|base| &base.file)
+    }
+
+    /// The host file, if this is all of it and nothing else.
+    pub(crate) fn untouched(&self) -> Option<&Arc<HostFile>> {
+        self.base.as_ref().filter(|b| !b.changed).map(|b| &b.file)
+    }
+
+    /// Bytes that count against the quota: all but what the host's file shows.
+    pub(crate) fn charge(&self) -> u64 {
+        self.len - self.base.as_ref().map_or(0, |base| base.shown)
+    }
+
+    /// Reads at `offset` into `buf`; 0 at the end.
+    pub(crate) fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<usize> {
+        let left = self.len.saturating_sub(offset);
+        let want = usize::try_from(left).map_or(buf.len(), |left| left.min(buf.len()));
+        let mut done = 0;
+        while done < want {
+            let at = offset + done as u64;
+            let (number, within) = (at / CHUNK, at % CHUNK);
+            // Up to the next chunk of our own, or the end of this one.
+            let next = self.chunks.range(number..).next();
+            let rest = &mut buf[done..want];
+            let n = match next {
+                Some((&own, chunk)) if own == number => {
+                    let n = rest.len().min((CHUNK - within) as usize);
+                    let copied = copy_at(chunk, &mut rest[..n], within);
+                    rest[copied..n].fill(0);
+                    n
+                }
+                _ => {
+                    let until = next.map_or(u64::MAX, |(own, _)| own * CHUNK);
+                    let n = usize::try_from(until - at).map_or(rest.len(), |n| n.min(rest.len()));
+                    let n = self.read_below(&mut rest[..n], at)?;
+                    if n == 0 {
+                        // The host's file has become shorter.
+                        break;
+                    }
+                    n
+                }
+            };
+            done += n;
+        }
+        Ok(done)
+    }
+
+    /// Reads where no chunk of our own is: the host's file, then zeros.
+    fn read_below(&self, buf: &mut [u8], at: u64) -> Result<usize> {
+        match &self.base {
+            Some(base) if at < base.len => {
+                let n = usize::try_from(base.len - at).map_or(buf.len(), |n| n.min(buf.len()));
+                base.file.read_at(&mut buf[..n], at, base.changed)
             }
-            self.bytes = grown.saturating_sub(before.saturating_sub(len));
+            _ => {
+                buf.fill(0);
+                Ok(buf.len())
+            }
+        }
+    }
+
+    /// How much the charge grows when `len` bytes are written at `offset`.
+    pub(crate) fn cost(&self, offset: u64, len: u64) -> Result<u64> {
+        let end = offset.checked_add(len).ok_or(Errno::Fbig)?;
+        let growth = end.saturating_sub(self.len);
+        let Some(base) = &self.base else {
+            return Ok(growth);
+        };
+        // The count of chunks in one write is small: its length is.
+        let copied: u64 = (offset / CHUNK..end.div_ceil(CHUNK))
+            .take_while(|number| number * CHUNK < base.len)
+            .filter(|number| !self.chunks.contains_key(number))
+            .map(|number| base.part(number))
+            .sum();
+        Ok(growth + copied)
+    }
+
+    /// Writes all of `bytes` at `offset`; what lies before it and after the end becomes a hole.
+    pub(crate) fn write_at(&mut self, bytes: &[u8], offset: u64) -> Result<()> {
+        let mut done = 0;
+        while done < bytes.len() {
+            let at = offset + done as u64;
+            let (number, within) = (at / CHUNK, (at % CHUNK) as usize);
+            let n = (bytes.len() - done).min(CHUNK as usize - within);
+            let chunk = self.own(number, within == 0 && n == CHUNK as usize)?;
+            if chunk.len() < within {
+                chunk.resize(within, 0);
+            }
+            let (over, after) = bytes[done..done + n].split_at(n.min(chunk.len() - within));
+            chunk[within..within + over.len()].copy_from_slice(over);
+            chunk.extend_from_slice(after);
+            done += n;
+            self.len = self.len.max(at + n as u64);
         }
         Ok(())
     }
 
-    /// The files below the folder `path`, by their path from it. Links are left out: what they lead
-    /// to is there under its own name, or is none of the guest's.
-    pub(crate) fn files_below(&self, path: &str) -> Vec<(String, Arc<Vec<u8>>)> {
-        let mut files = Vec::new();
-        let Ok(top) = self.lookup(self.root(), path, true) else {
-            return files;
-        };
-        let mut todo = vec![(String::new(), top)];
-        while let Some((prefix, dir)) = todo.pop() {
-            let Ok((entries, _)) = self.entries(dir) else {
-                continue;
-            };
-            for (name, ino) in entries {
-                let path = format!("{prefix}{name}");
-                match self.node(*ino).map(|node| &node.kind) {
-                    Ok(Kind::Dir { .. }) => todo.push((path + "/", *ino)),
-                    Ok(Kind::File(data)) => files.push((path, data.clone())),
-                    _ => {}
+    /// The chunk `number`, made our own. With `whole` it is about to be overwritten altogether.
+    fn own(&mut self, number: u64, whole: bool) -> Result<&mut Vec<u8>> {
+        if let Some(base) = &mut self.base {
+            base.changed = true;
+            let part = base.part(number);
+            if part > 0 && !self.chunks.contains_key(&number) {
+                let mut chunk = vec![0; part as usize];
+                if !whole {
+                    base.file.read_exact_at(&mut chunk, number * CHUNK)?;
                 }
+                base.shown -= part;
+                Arc::make_mut(&mut self.chunks).insert(number, Arc::new(chunk));
             }
         }
-        files.sort();
-        files
+        let chunk = Arc::make_mut(&mut self.chunks).entry(number).or_default();
+        Ok(Arc::make_mut(chunk))
     }
 
-    /// The bytes there will be with `more`, if they may be.
-    pub(super) fn room(&self, more: u64, quota: &Quota) -> Result<u64> {
-        let total = self.bytes.saturating_add(more);
-        if total > quota.bytes {
-            return Err(Errno::Nospc);
+    /// Sets the length; what is new is a hole.
+    pub(crate) fn set_len(&mut self, len: u64) {
+        if len < self.len {
+            let chunks = Arc::make_mut(&mut self.chunks);
+            drop(chunks.split_off(&len.div_ceil(CHUNK)));
+            if let Some(last) = chunks.get_mut(&(len / CHUNK))
+                && last.len() as u64 > len % CHUNK
+            {
+                let last = Arc::make_mut(last);
+                last.truncate((len % CHUNK) as usize);
+                // What the quota no longer counts must not stay allocated.
+                last.shrink_to_fit();
+            }
         }
-        Ok(total)
+        if len != self.len
+            && let Some(base) = &mut self.base
+        {
+            base.changed = true;
+            base.len = base.len.min(len);
+            let hidden: u64 = self.chunks.keys().map(|number| base.part(*number)).sum();
+            base.shown = base.len - hidden;
+        }
+        self.len = len;
     }
+
+    /// Writes all of it to `to`, a piece at a time.
+    pub(crate) fn copy_to(&self, to: &mut dyn io::Write) -> io::Result<()> {
+        let mut buf = vec![0; CHUNK as usize];
+        let mut at = 0;
+        while at < self.len {
+            let n = self.read_at(&mut buf, at).map_err(unreadable)?;
+            if n == 0 {
+                return Err(unreadable(Errno::Stale));
+            }
+            to.write_all(&buf[..n])?;
+            at += n as u64;
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(errno: Errno) -> io::Error {
+    io::Error::other(match errno {
+        Errno::Stale => "the host's file below was changed meanwhile",
+        _ => "the host's file below cannot be read",
+    })
 }

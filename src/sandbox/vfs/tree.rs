@@ -1,17 +1,13 @@
-//! Operations on names. Every path walk and count is bounded here.
+//! The tree itself: its nodes, its counts, and what can be asked of a node.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::node::{Entry, Ino, Kind, Node, Stat};
+use super::mounts::MountPoint;
+use super::node::{Dir, Entry, Ino, Kind, Node, Nodes, Stat};
 use crate::sandbox::limits::Limits;
 use crate::sandbox::wasi::{Errno, Result};
 
 pub(super) const ROOT: Ino = 1;
-const MAX_SYMLINKS: u32 = 32;
-const MAX_NAME: usize = 255;
-/// Folders within folders; keeps every walk short.
-const MAX_DEPTH: usize = 128;
 
 /// How much the guest may store.
 #[derive(Debug, Clone, Copy)]
@@ -32,43 +28,32 @@ impl Quota {
 /// The tree. Cloning it is cheap: both copies share every node until one changes it.
 #[derive(Debug, Clone)]
 pub(crate) struct Tree {
-    nodes: Arc<BTreeMap<Ino, Arc<Node>>>,
+    pub(super) nodes: Nodes,
     next: Ino,
+    pub(super) mounts: Arc<Vec<MountPoint>>,
     /// Bytes in files the guest wrote.
     pub(super) bytes: u64,
     /// Names the guest made.
-    files: u64,
-}
-
-/// Where a path leads: the folder of its last name, that name, and the node if it is there.
-pub(crate) struct Place {
-    pub(crate) dir: Ino,
-    pub(crate) name: Arc<str>,
-    pub(crate) node: Option<Ino>,
-    /// The path ended in a slash (or `.`), so only a folder will do.
-    pub(crate) must_be_dir: bool,
+    pub(super) files: u64,
+    /// Nodes that show what is the host's.
+    pub(super) hosted: usize,
+    /// Names of the host looked at since somebody last asked.
+    pub(crate) looked_at: u64,
 }
 
 impl Tree {
     pub(super) fn new(now: u64) -> Self {
-        let root = Node {
-            kind: Kind::Dir {
-                entries: BTreeMap::new(),
-                parent: ROOT,
-            },
-            links: 1,
-            open: 0,
-            writable: false,
-            accessed: now,
-            modified: now,
-            changed: now,
-        };
-        Self {
-            nodes: Arc::new(BTreeMap::from([(ROOT, Arc::new(root))])),
-            next: ROOT + 1,
+        let mut tree = Self {
+            nodes: Nodes::default(),
+            next: ROOT,
+            mounts: Arc::default(),
             bytes: 0,
             files: 0,
-        }
+            hosted: 0,
+            looked_at: 0,
+        };
+        tree.insert_node(Kind::Dir(Dir::empty(ROOT)), 0, false, now);
+        tree
     }
 
     #[cfg(test)]
@@ -85,25 +70,29 @@ impl Tree {
         ROOT
     }
 
-    pub(super) fn node(&self, ino: Ino) -> Result<&Node> {
-        self.nodes.get(&ino).map(|n| &**n).ok_or(Errno::Badf)
+    pub(crate) fn node(&self, ino: Ino) -> Result<&Node> {
+        self.nodes.get(ino).ok_or(Errno::Badf)
     }
 
     pub(super) fn node_mut(&mut self, ino: Ino) -> Result<&mut Node> {
-        Arc::make_mut(&mut self.nodes)
-            .get_mut(&ino)
-            .map(Arc::make_mut)
-            .ok_or(Errno::Badf)
+        self.nodes.get_mut(ino).ok_or(Errno::Badf)
     }
 
-    pub(super) fn entries(&self, dir: Ino) -> Result<(&BTreeMap<Arc<str>, Ino>, Ino)> {
-        match &self.node(dir)?.kind {
-            Kind::Dir { entries, parent } => Ok((entries, *parent)),
+    pub(super) fn dir(&self, ino: Ino) -> Result<&Dir> {
+        match &self.node(ino)?.kind {
+            Kind::Dir(dir) => Ok(dir),
             _ => Err(Errno::Notdir),
         }
     }
 
-    pub(super) fn insert_node(&mut self, kind: Kind, writable: bool, now: u64) -> Ino {
+    pub(super) fn dir_mut(&mut self, ino: Ino) -> Result<&mut Dir> {
+        match &mut self.node_mut(ino)?.kind {
+            Kind::Dir(dir) => Ok(dir),
+            _ => Err(Errno::Notdir),
+        }
+    }
+
+    pub(super) fn insert_node(&mut self, kind: Kind, dev: u16, writable: bool, now: u64) -> Ino {
         let ino = self.next;
         self.next += 1;
         let node = Node {
@@ -111,11 +100,13 @@ impl Tree {
             links: 1,
             open: 0,
             writable,
+            dev,
+            hosted: false,
             accessed: now,
             modified: now,
             changed: now,
         };
-        Arc::make_mut(&mut self.nodes).insert(ino, Arc::new(node));
+        self.nodes.insert(ino, node);
         ino
     }
 
@@ -127,92 +118,23 @@ impl Tree {
         now: u64,
     ) -> Result<()> {
         let node = self.node_mut(dir)?;
-        let Kind::Dir { entries, .. } = &mut node.kind else {
+        let Kind::Dir(dir) = &mut node.kind else {
             return Err(Errno::Notdir);
         };
+        let entries = Arc::make_mut(&mut dir.entries);
         match ino {
             Some(ino) => entries.insert(name, ino),
             None => entries.remove(&name),
         };
         node.modified = now;
         node.changed = now;
+        let dev = node.dev;
+        self.touch(dev);
         Ok(())
     }
 
-    /// Walks `path` from `from`. The last name need not exist; the folders before it must.
-    pub(crate) fn resolve(&self, from: Ino, path: &str, follow_last: bool) -> Result<Place> {
-        if path.is_empty() {
-            return Err(Errno::Noent);
-        }
-        // Names still to walk, last first, so that a link's target can be pushed in front.
-        let mut todo: Vec<Arc<str>> = Vec::new();
-        push_names(&mut todo, path);
-        let mut must_be_dir = path.ends_with('/') || path.ends_with("/.");
-        let mut here = if path.starts_with('/') { ROOT } else { from };
-        let mut links = 0;
-        loop {
-            let (entries, parent) = self.entries(here)?;
-            let Some(name) = todo.pop() else {
-                // The path was `.`, `/` or ended in `..`: the folder itself.
-                return Ok(Place {
-                    dir: parent,
-                    name: Arc::from("."),
-                    node: Some(here),
-                    must_be_dir: true,
-                });
-            };
-            if &*name == ".." {
-                here = parent;
-                continue;
-            }
-            if name.len() > MAX_NAME {
-                return Err(Errno::Nametoolong);
-            }
-            let found = entries.get(&name).copied();
-            let last = todo.is_empty();
-            if let Some(ino) = found
-                && let Kind::Symlink(target) = &self.node(ino)?.kind
-                && (!last || follow_last)
-            {
-                links += 1;
-                if links > MAX_SYMLINKS || todo.len() > MAX_DEPTH * 4 {
-                    return Err(Errno::Loop);
-                }
-                if last && target.ends_with('/') {
-                    must_be_dir = true;
-                }
-                if target.starts_with('/') {
-                    here = ROOT;
-                }
-                push_names(&mut todo, target);
-                continue;
-            }
-            if last {
-                return Ok(Place {
-                    dir: here,
-                    name,
-                    node: found,
-                    must_be_dir,
-                });
-            }
-            here = found.ok_or(Errno::Noent)?;
-        }
-    }
-
-    /// As [`Tree::resolve`], for a node that must be there.
-    pub(crate) fn lookup(&self, from: Ino, path: &str, follow_last: bool) -> Result<Ino> {
-        // `link/` is the folder behind the link, whatever was asked.
-        let place = self.resolve(from, path, follow_last || path.ends_with('/'))?;
-        let ino = place.node.ok_or(Errno::Noent)?;
-        if place.must_be_dir && !self.is_dir(ino) {
-            return Err(Errno::Notdir);
-        }
-        Ok(ino)
-    }
-
     pub(crate) fn is_dir(&self, ino: Ino) -> bool {
-        self.node(ino)
-            .is_ok_and(|n| matches!(n.kind, Kind::Dir { .. }))
+        self.dir(ino).is_ok()
     }
 
     pub(crate) fn is_symlink(&self, ino: Ino) -> bool {
@@ -220,13 +142,20 @@ impl Tree {
             .is_ok_and(|n| matches!(n.kind, Kind::Symlink(_)))
     }
 
-    pub(crate) fn is_writable(&self, ino: Ino) -> bool {
-        self.node(ino).is_ok_and(|n| n.writable)
+    /// Whether the guest may change `ino`; else how it is told.
+    pub(crate) fn check_writable(&self, ino: Ino) -> Result<()> {
+        let node = self.node(ino)?;
+        match (node.writable, node.dev) {
+            (true, _) => Ok(()),
+            (false, 0) => Err(Errno::Access),
+            (false, _) => Err(Errno::Rofs),
+        }
     }
 
     pub(crate) fn stat(&self, ino: Ino) -> Result<Stat> {
         let node = self.node(ino)?;
         Ok(Stat {
+            dev: u64::from(node.dev) + 1,
             ino,
             filetype: node.kind.filetype(),
             links: node.links,
@@ -244,215 +173,25 @@ impl Tree {
         modified: Option<u64>,
         now: u64,
     ) -> Result<()> {
-        if !self.node(ino)?.writable {
-            return Err(Errno::Access);
-        }
+        self.check_writable(ino)?;
         let node = self.node_mut(ino)?;
         node.accessed = accessed.unwrap_or(node.accessed);
         node.modified = modified.unwrap_or(node.modified);
         node.changed = now;
+        let dev = node.dev;
+        self.touch(dev);
         Ok(())
     }
 
     /// The folder's entries with `.` and `..`, in a fixed order.
-    pub(crate) fn list(&self, dir: Ino) -> Result<Vec<Entry>> {
-        let (entries, parent) = self.entries(dir)?;
-        let dots = [(Arc::from("."), dir), (Arc::from(".."), parent)];
+    pub(crate) fn list(&mut self, ino: Ino) -> Result<Vec<Entry>> {
+        self.ensure_listed(ino)?;
+        let dir = self.dir(ino)?;
+        let dots = [(Arc::from("."), ino), (Arc::from(".."), dir.parent)];
         dots.into_iter()
-            .chain(entries.iter().map(|(name, ino)| (name.clone(), *ino)))
+            .chain(dir.entries.iter().map(|(name, ino)| (name.clone(), *ino)))
             .map(|(name, ino)| Ok((name, ino, self.node(ino)?.kind.filetype())))
             .collect()
-    }
-
-    /// How many folders lie between `dir` and the root.
-    fn depth(&self, mut dir: Ino) -> Result<usize> {
-        let mut depth = 0;
-        while dir != ROOT {
-            depth += 1;
-            dir = self.entries(dir)?.1;
-        }
-        Ok(depth)
-    }
-
-    /// How many levels of folders lie below `ino`, itself included.
-    fn height(&self, ino: Ino) -> usize {
-        let Ok((entries, _)) = self.entries(ino) else {
-            return 0;
-        };
-        let below = entries.values().map(|child| self.height(*child));
-        1 + below.max().unwrap_or(0)
-    }
-
-    fn check_new(&self, place: &Place, quota: &Quota) -> Result<()> {
-        if place.node.is_some() {
-            return Err(Errno::Exist);
-        }
-        let dir = self.node(place.dir)?;
-        if !dir.writable {
-            return Err(Errno::Access);
-        }
-        if dir.links == 0 {
-            // Removed, but still open.
-            return Err(Errno::Noent);
-        }
-        if self.files >= quota.files {
-            return Err(Errno::Nospc);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn create_file(&mut self, place: &Place, quota: &Quota, now: u64) -> Result<Ino> {
-        if place.must_be_dir {
-            return Err(Errno::Isdir);
-        }
-        self.create(place, Kind::File(Arc::default()), quota, now)
-    }
-
-    pub(crate) fn create_dir(&mut self, place: &Place, quota: &Quota, now: u64) -> Result<Ino> {
-        if self.depth(place.dir)? >= MAX_DEPTH {
-            return Err(Errno::Nametoolong);
-        }
-        let kind = Kind::Dir {
-            entries: BTreeMap::new(),
-            parent: place.dir,
-        };
-        self.create(place, kind, quota, now)
-    }
-
-    pub(crate) fn create_symlink(
-        &mut self,
-        place: &Place,
-        target: &str,
-        quota: &Quota,
-        now: u64,
-    ) -> Result<Ino> {
-        if target.is_empty() {
-            return Err(Errno::Noent);
-        }
-        self.create(place, Kind::Symlink(target.into()), quota, now)
-    }
-
-    fn create(&mut self, place: &Place, kind: Kind, quota: &Quota, now: u64) -> Result<Ino> {
-        self.check_new(place, quota)?;
-        if let Kind::Symlink(target) = &kind {
-            self.bytes = self.room(target.len() as u64, quota)?;
-        }
-        let ino = self.insert_node(kind, true, now);
-        self.set_entry(place.dir, place.name.clone(), Some(ino), now)?;
-        self.files += 1;
-        Ok(ino)
-    }
-
-    /// A second name for a file.
-    pub(crate) fn link(&mut self, ino: Ino, place: &Place, quota: &Quota, now: u64) -> Result<()> {
-        self.check_new(place, quota)?;
-        let node = self.node(ino)?;
-        if !node.writable || matches!(node.kind, Kind::Dir { .. }) {
-            return Err(Errno::Perm);
-        }
-        self.node_mut(ino)?.links += 1;
-        self.files += 1;
-        self.set_entry(place.dir, place.name.clone(), Some(ino), now)
-    }
-
-    pub(crate) fn unlink(&mut self, place: &Place, now: u64) -> Result<()> {
-        let ino = place.node.ok_or(Errno::Noent)?;
-        if self.is_dir(ino) {
-            return Err(Errno::Isdir);
-        }
-        if place.must_be_dir {
-            return Err(Errno::Notdir);
-        }
-        self.drop_name(place, ino, now)
-    }
-
-    pub(crate) fn remove_dir(&mut self, place: &Place, now: u64) -> Result<()> {
-        let ino = place.node.ok_or(Errno::Noent)?;
-        if !self.entries(ino)?.0.is_empty() {
-            return Err(Errno::Notempty);
-        }
-        if &*place.name == "." {
-            return Err(Errno::Inval);
-        }
-        self.drop_name(place, ino, now)
-    }
-
-    fn drop_name(&mut self, place: &Place, ino: Ino, now: u64) -> Result<()> {
-        if !self.node(place.dir)?.writable || !self.node(ino)?.writable {
-            return Err(Errno::Access);
-        }
-        self.set_entry(place.dir, place.name.clone(), None, now)?;
-        let node = self.node_mut(ino)?;
-        node.links = node.links.saturating_sub(1);
-        node.changed = now;
-        self.files = self.files.saturating_sub(1);
-        self.forget_if_unused(ino);
-        Ok(())
-    }
-
-    fn forget_if_unused(&mut self, ino: Ino) {
-        let Some(node) = self.nodes.get(&ino) else {
-            return;
-        };
-        if node.links == 0 && node.open == 0 {
-            let freed = match &node.kind {
-                Kind::File(data) => data.len() as u64,
-                Kind::Symlink(target) => target.len() as u64,
-                _ => 0,
-            };
-            self.bytes = self.bytes.saturating_sub(freed);
-            Arc::make_mut(&mut self.nodes).remove(&ino);
-        }
-    }
-
-    pub(crate) fn rename(&mut self, from: &Place, to: &Place, now: u64) -> Result<()> {
-        let ino = from.node.ok_or(Errno::Noent)?;
-        if &*from.name == "." || &*to.name == "." {
-            return Err(Errno::Inval);
-        }
-        for dir in [from.dir, to.dir] {
-            if !self.node(dir)?.writable {
-                return Err(Errno::Access);
-            }
-        }
-        if !self.node(ino)?.writable {
-            return Err(Errno::Access);
-        }
-        if to.node == Some(ino) {
-            return Ok(());
-        }
-        let moving_dir = self.is_dir(ino);
-        if !moving_dir && (from.must_be_dir || to.must_be_dir) {
-            return Err(Errno::Notdir);
-        }
-        if moving_dir {
-            // A folder cannot move into itself.
-            let mut dir = to.dir;
-            while dir != ROOT {
-                if dir == ino {
-                    return Err(Errno::Inval);
-                }
-                dir = self.entries(dir)?.1;
-            }
-            if self.depth(to.dir)? + self.height(ino) > MAX_DEPTH {
-                return Err(Errno::Nametoolong);
-            }
-        }
-        if let Some(old) = to.node {
-            match (moving_dir, self.is_dir(old)) {
-                (true, false) => return Err(Errno::Notdir),
-                (false, true) => return Err(Errno::Isdir),
-                (true, true) if !self.entries(old)?.0.is_empty() => return Err(Errno::Notempty),
-                _ => {}
-            }
-            self.drop_name(to, old, now)?;
-        }
-        self.set_entry(from.dir, from.name.clone(), None, now)?;
-        self.set_entry(to.dir, to.name.clone(), Some(ino), now)?;
-        if let Kind::Dir { parent, .. } = &mut self.node_mut(ino)?.kind {
-            *parent = to.dir;
-        }
-        Ok(())
     }
 
     pub(crate) fn read_link(&self, ino: Ino) -> Result<Arc<str>> {
@@ -462,23 +201,43 @@ impl Tree {
         }
     }
 
+    /// A descriptor is about to be open on `ino`.
     pub(crate) fn opened(&mut self, ino: Ino) -> Result<()> {
-        self.node_mut(ino)?.open += 1;
+        let node = self.node_mut(ino)?;
+        node.open += 1;
         Ok(())
     }
 
     pub(crate) fn closed(&mut self, ino: Ino) {
         if let Ok(node) = self.node_mut(ino) {
             node.open = node.open.saturating_sub(1);
+            if node.open == 0
+                && let Kind::File(content) = &node.kind
+                && let Some(base) = content.base()
+            {
+                base.close();
+            }
             self.forget_if_unused(ino);
         }
     }
-}
 
-fn push_names(todo: &mut Vec<Arc<str>>, path: &str) {
-    todo.extend(
-        path.rsplit('/')
-            .filter(|n| !n.is_empty() && *n != ".")
-            .map(Arc::from),
-    );
+    pub(super) fn forget_if_unused(&mut self, ino: Ino) {
+        let Some(node) = self.nodes.get(ino) else {
+            return;
+        };
+        if node.links == 0 && node.open == 0 {
+            self.bytes = self.bytes.saturating_sub(node.charge());
+            self.hosted = self.hosted.saturating_sub(usize::from(node.hosted));
+            self.nodes.remove(ino);
+        }
+    }
+
+    /// The bytes there will be with `more`, if they may be.
+    pub(super) fn room(&self, more: u64, quota: &Quota) -> Result<u64> {
+        let total = self.bytes.saturating_add(more);
+        if total > quota.bytes {
+            return Err(Errno::Nospc);
+        }
+        Ok(total)
+    }
 }

@@ -8,6 +8,7 @@
 pub(crate) enum Errno {
     Access = 2,
     Badf = 8,
+    Busy = 10,
     Exist = 20,
     Fault = 21,
     Fbig = 22,
@@ -21,10 +22,14 @@ pub(crate) enum Errno {
     Nospc = 51,
     Notdir = 54,
     Notempty = 55,
-    Notsup = 58,
-    Perm = 63,
-    Spipe = 70,
     Notsock = 57,
+    Notsup = 58,
+    Overflow = 61,
+    Perm = 63,
+    Rofs = 69,
+    Spipe = 70,
+    Stale = 72,
+    Xdev = 75,
 }
 
 pub(crate) type Result<T> = std::result::Result<T, Errno>;

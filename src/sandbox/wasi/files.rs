@@ -162,12 +162,10 @@ fn write_file(
         let len = len.min(MAX_TRANSFER - total);
         let at = offset.checked_add(u64::from(total)).ok_or(Errno::Fbig)?;
         let bytes = m.slice(ptr, len)?;
-        // A write behind the end fills the hole before it.
-        let hole = at.saturating_sub(h.state.tree.stat(ino)?.size);
         match h.state.tree.write_at(ino, bytes, at, &h.quota, now) {
             Ok(n) => {
                 total += n as u32;
-                m.moved += n as u64 + hole;
+                m.moved += n as u64;
             }
             // What has been written counts; the next call meets the error again.
             Err(_) if total > 0 => break,

@@ -39,7 +39,8 @@ fn call(
     let (bytes, host) = memory.data_and_store_mut(caller);
     let mut guest = Guest::new(bytes);
     let result = f(&mut guest, host);
-    host.work(CALL_COST + guest.moved)?;
+    let looked_at = std::mem::take(&mut host.state.tree.looked_at);
+    host.work(CALL_COST + guest.moved + looked_at * LOOK_COST)?;
     Ok(match result {
         Ok(()) => 0,
         Err(errno) => errno as i32,
@@ -48,6 +49,8 @@ fn call(
 
 /// What a call that moves nothing is taken to cost, in bytes moved.
 const CALL_COST: u64 = 256;
+/// What a name that the host is asked for is taken to cost.
+const LOOK_COST: u64 = 4096;
 
 /// Defines one call: its name, its parameters as wasm has them, and what serves it.
 macro_rules! define {

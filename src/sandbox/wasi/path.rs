@@ -4,7 +4,7 @@ use super::Host;
 use super::abi::{Errno, Guest, Result};
 use super::fds::Fd;
 use super::stat::encode_stat;
-use crate::sandbox::vfs::Ino;
+use crate::sandbox::vfs::{Ino, Kind};
 
 const LOOKUP_SYMLINK_FOLLOW: u32 = 1;
 const OFLAGS_CREAT: u32 = 1;
@@ -75,12 +75,17 @@ pub(super) fn open(
         let new = h.state.fds.open(fd, tree)?;
         return m.write_u32(out, new);
     }
-    let null = tree.stat(ino)?.filetype == 2;
-    if (write || oflags & OFLAGS_TRUNC != 0) && !tree.is_writable(ino) && !null {
+    let kind = &tree.node(ino)?.kind;
+    if matches!(kind, Kind::Special(_)) {
         return Err(Errno::Access);
     }
+    let null = matches!(kind, Kind::Null);
+    if (write || oflags & OFLAGS_TRUNC != 0) && !null {
+        tree.check_writable(ino)?;
+    }
+    tree.reopen(ino)?;
     if oflags & OFLAGS_TRUNC != 0 && !null {
-        tree.resize(ino, 0, &h.quota, now, true)?;
+        tree.resize(ino, 0, &h.quota, now)?;
     }
     let new = Fd::File {
         ino,
@@ -118,7 +123,7 @@ pub(super) fn filestat_get(
     m.write(out, &encode_stat(&stat))
 }
 
-fn find(m: &mut Guest, h: &Host, fd: u32, lookup: u32, ptr: u32, len: u32) -> Result<Ino> {
+fn find(m: &mut Guest, h: &mut Host, fd: u32, lookup: u32, ptr: u32, len: u32) -> Result<Ino> {
     let follow = lookup & LOOKUP_SYMLINK_FOLLOW != 0;
     (h.state.tree).lookup(h.state.fds.dir(fd)?, m.path(ptr, len)?, follow)
 }
@@ -200,7 +205,7 @@ pub(super) fn rename(
     (old_fd, old_ptr, old_len): (u32, u32, u32),
     (new_fd, new_ptr, new_len): (u32, u32, u32),
 ) -> Result<()> {
-    let tree = &h.state.tree;
+    let tree = &mut h.state.tree;
     let from = tree.resolve(h.state.fds.dir(old_fd)?, m.path(old_ptr, old_len)?, false)?;
     let to = tree.resolve(h.state.fds.dir(new_fd)?, m.path(new_ptr, new_len)?, false)?;
     h.state.tree.rename(&from, &to, h.clock().realtime())

@@ -1,0 +1,251 @@
+//! Writing changes back to the host.
+//!
+//! Everything is looked at before anything is written, and again at the moment of writing: what
+//! somebody else changed since the guest looked is a conflict and stays as it is. A file arrives
+//! under a temporary name and is renamed when it is whole; additions come before removals, so that
+//! a commit that is cut off has lost nothing.
+
+use std::io::{self, Write};
+use std::path::{Component, Path};
+
+use cap_fs_ext::DirExt;
+use cap_std::fs::{Dir, OpenOptions};
+
+use super::changes::{Change, ChangeKind, New};
+use crate::sandbox::error::SandboxError;
+use crate::sandbox::vfs::{Content, HostFolder, HostKind, HostMeta};
+
+/// Writes `changes`, all of which have a folder of the host, in an order that works.
+pub(super) fn write<'a>(changes: impl Iterator<Item = &'a Change>) -> Result<(), SandboxError> {
+    let changes: Vec<_> = changes
+        .filter_map(|change| Some((change, change.folder.as_deref()?)))
+        .collect();
+    let conflicts: Vec<String> = (changes.iter())
+        .filter_map(|(change, folder)| {
+            let why = conflict(change, folder)?;
+            Some(format!("{}: {why}", shown(change)))
+        })
+        .collect();
+    if !conflicts.is_empty() {
+        return Err(SandboxError::Conflict { conflicts });
+    }
+    let mut written = Vec::new();
+    for (change, folder, step) in in_order(&changes) {
+        if let Err(source) = step.take(change, folder) {
+            return Err(SandboxError::Commit {
+                path: shown(change),
+                written,
+                source,
+            });
+        }
+        written.push(shown(change));
+    }
+    Ok(())
+}
+
+fn shown(change: &Change) -> String {
+    match &change.host {
+        Some(host) => host.display().to_string(),
+        None => change.guest.clone(),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Remove,
+    Put,
+}
+
+/// First what must make room for something of another kind, then what is new, from the top down;
+/// last what goes, from the bottom up.
+fn in_order<'a>(
+    changes: &[(&'a Change, &'a HostFolder)],
+) -> Vec<(&'a Change, &'a HostFolder, Step)> {
+    let replaced: Vec<_> = (changes.iter())
+        .filter(|(change, _)| change.kind == ChangeKind::Changed && !same_kind(change))
+        .map(|(change, _)| (change.mount, &*change.path))
+        .collect();
+    let makes_room = |change: &Change| {
+        replaced.iter().any(|(mount, path)| {
+            let rest = change.path.strip_prefix(path);
+            *mount == change.mount && rest.is_some_and(|r| r.is_empty() || r.starts_with('/'))
+        })
+    };
+    let step =
+        |step| move |&(change, folder): &(&'a Change, &'a HostFolder)| (change, folder, step);
+    let (mut first, mut last): (Vec<_>, Vec<_>) = (changes.iter())
+        .filter(|(c, _)| c.new.is_none() || !same_kind(c) && c.old.is_some())
+        .map(step(Step::Remove))
+        .partition(|(change, ..)| makes_room(change));
+    // Deeper paths sort behind the folders that they lie in.
+    first.sort_by(|a, b| (b.0.mount, &b.0.path).cmp(&(a.0.mount, &a.0.path)));
+    last.sort_by(|a, b| (b.0.mount, &b.0.path).cmp(&(a.0.mount, &a.0.path)));
+    let mut puts: Vec<_> = (changes.iter())
+        .filter(|(change, _)| change.new.is_some())
+        .map(step(Step::Put))
+        .collect();
+    puts.sort_by(|a, b| (a.0.mount, &a.0.path).cmp(&(b.0.mount, &b.0.path)));
+    first.into_iter().chain(puts).chain(last).collect()
+}
+
+/// Whether what is there now is of the kind that was there.
+fn same_kind(change: &Change) -> bool {
+    match (&change.new, change.old.as_ref().map(|meta| &meta.kind)) {
+        (Some(New::File(_)), Some(HostKind::File))
+        | (Some(New::Dir), Some(HostKind::Dir))
+        | (None, _)
+        | (_, None) => true,
+        _ => false,
+    }
+}
+
+/// Why `change` cannot be written, if it cannot.
+fn conflict(change: &Change, folder: &HostFolder) -> Option<String> {
+    if let Some(New::Symlink(target)) = &change.new
+        && !stays_inside(&change.path, target)
+    {
+        return Some(format!("a link to {target:?} could lead out of the folder"));
+    }
+    if !has_a_name_everywhere(&change.path) {
+        return Some("the name means something else to this system".into());
+    }
+    match (&change.old, folder.meta(&change.path)) {
+        (Some(old), Ok(now)) if unchanged(old, &now) => None,
+        (Some(_), Ok(_)) => Some("it was changed meanwhile".into()),
+        (Some(_), Err(e)) if e.kind() == io::ErrorKind::NotFound => {
+            Some("it was removed meanwhile".into())
+        }
+        (None, Ok(_)) => Some("it was made meanwhile".into()),
+        (None, Err(e)) if e.kind() == io::ErrorKind::NotFound => None,
+        // The folder it would lie in is a change of its own, checked as such.
+        (None, Err(e)) if e.kind() == io::ErrorKind::NotADirectory => None,
+        (_, Err(e)) => Some(e.to_string()),
+    }
+}
+
+fn unchanged(old: &HostMeta, now: &HostMeta) -> bool {
+    match old.kind {
+        // Its entries are changes of their own.
+        HostKind::Dir => now.kind == HostKind::Dir,
+        _ => old == now,
+    }
+}
+
+/// Whether a link at `path` with `target` leads to somewhere in the mount, whatever other links
+/// are there: `..` only at the beginning, and no more of them than there are folders above.
+fn stays_inside(path: &str, target: &str) -> bool {
+    if target.starts_with('/') || target.contains('\\') || Path::new(target).has_root() {
+        return false;
+    }
+    let above = path.matches('/').count();
+    let names = || target.split('/').filter(|n| !n.is_empty() && *n != ".");
+    let ups = names().take_while(|name| *name == "..").count();
+    ups <= above && !names().skip(ups).any(|name| name == "..")
+}
+
+/// Whether the guest's name is a plain name on this system too.
+fn has_a_name_everywhere(path: &str) -> bool {
+    path.split('/').all(|name| {
+        let mut components = Path::new(name).components();
+        let plain = matches!(components.next(), Some(Component::Normal(n)) if n == name);
+        let odd = name.contains([':', '*', '?', '"', '<', '>', '|', '\\'])
+            || name.ends_with([' ', '.'])
+            || name.chars().any(char::is_control);
+        plain && components.next().is_none() && !(cfg!(windows) && odd)
+    })
+}
+
+impl Step {
+    fn take(self, change: &Change, folder: &HostFolder) -> io::Result<()> {
+        let (dir, name) = folder.parent(&change.path)?;
+        if let Some(old) = &change.old {
+            let now = folder.meta(&change.path);
+            // What made room for something of another kind is gone.
+            let gone = self == Step::Put && !same_kind(change);
+            if !gone && !unchanged(old, &now?) {
+                return Err(io::Error::other("it was changed meanwhile"));
+            }
+        }
+        match (
+            self,
+            &change.new,
+            change.old.as_ref().map(|meta| &meta.kind),
+        ) {
+            (Step::Remove, _, Some(HostKind::Dir)) => dir.remove_dir(name),
+            (Step::Remove, ..) => dir.remove_file_or_symlink(name),
+            (Step::Put, Some(New::Dir), _) => dir.create_dir(name),
+            (Step::Put, Some(New::Symlink(target)), _) => DirExt::symlink(&dir, &**target, name),
+            (Step::Put, Some(New::File(content)), _) => {
+                let replace = change.old.is_some() && same_kind(change);
+                put_file(&dir, name, content, replace)
+            }
+            (Step::Put, None, _) => Ok(()),
+        }
+    }
+}
+
+/// Writes a file whole, under a temporary name, and renames it.
+fn put_file(dir: &Dir, name: &str, content: &Content, replace: bool) -> io::Result<()> {
+    let temporary = format!(".codeact-{:016x}.tmp", random()?);
+    let put = || {
+        let mut options = OpenOptions::new();
+        options.write(true).create_new(true);
+        let mut file = dir.open_with(&temporary, &options)?;
+        content.copy_to(&mut file)?;
+        file.flush()?;
+        if replace {
+            // As it was: a script stays one.
+            file.set_permissions(dir.symlink_metadata(name)?.permissions())?;
+        }
+        file.sync_all()?;
+        drop(file);
+        if !replace {
+            // Unlike a rename, this never takes the place of what somebody has just made.
+            match dir.hard_link(&temporary, dir, name) {
+                Ok(()) => return dir.remove_file(&temporary),
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(e),
+                // A file system without hard links.
+                Err(_) if dir.symlink_metadata(name).is_ok() => {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                Err(_) => {}
+            }
+        }
+        dir.rename(&temporary, dir, name)
+    };
+    let done = put();
+    if done.is_err() {
+        // It may never have been made.
+        let _ = dir.remove_file(&temporary);
+    }
+    done
+}
+
+fn random() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(u64::from_le_bytes(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_links_that_stay_inside_are_written() {
+        for (path, target, stays) in [
+            ("a", "b", true),
+            ("a", "b/c", true),
+            ("a", "..", false),
+            ("d/a", "../b", true),
+            ("d/a", "../../b", false),
+            ("d/e/a", "../../b/./c", true),
+            // Through a link to a shallower folder this would lead out.
+            ("d/e/a", "x/../../b", false),
+            ("a", "/etc/passwd", false),
+            ("a", "C:\\x", false),
+        ] {
+            assert_eq!(stays_inside(path, target), stays, "{path} -> {target}");
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! The one file through which a mount reaches the host: a capability handle, and what is opened
+//! below it.
+//!
+//! The guest's paths end in the tree; what arrives here is a path of the host folder's own names,
+//! found by listing it. Each name on the way is opened by itself and never through a symbolic
+//! link, so that whatever others put there between looking and opening, nothing outside the folder
+//! is reached. Pipes, devices and sockets are refused, also when they have just taken a file's
+//! place.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, Metadata, OpenOptions};
+
+use super::node::filetype;
+use super::pack_file::read_at;
+use crate::sandbox::wasi::{Errno, Result};
+
+/// Names below this many others are not looked at.
+const MAX_DEPTH: usize = 128;
+
+/// A host folder, or a single file in one, opened once.
+#[derive(Debug)]
+pub(crate) struct HostFolder {
+    dir: Dir,
+    /// The one name that is granted; `None` for all of the folder.
+    only: Option<Arc<str>>,
+}
+
+/// What is known of a file, folder or link of the host. Equal as long as nobody has changed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostMeta {
+    pub(crate) kind: HostKind,
+    pub(crate) len: u64,
+    /// Nanoseconds since 1970.
+    pub(crate) modified: u64,
+    /// Device and number, where the system has them: a file put in another's place is another.
+    id: (u64, u64),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum HostKind {
+    File,
+    Dir,
+    Symlink(Arc<str>),
+    Special(u8),
+}
+
+/// A folder's names as they were when it was listed.
+pub(crate) type Listing = BTreeMap<Arc<str>, HostMeta>;
+
+impl HostFolder {
+    /// Opens `path`, a folder or a file, with the rights of this process. Links that lead there
+    /// are followed: the user named it.
+    pub(crate) fn open(path: &Path) -> io::Result<Self> {
+        let path = path.canonicalize()?;
+        if path.is_dir() {
+            let dir = Dir::open_ambient_dir(&path, ambient_authority())?;
+            return Ok(Self { dir, only: None });
+        }
+        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        let name = name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
+        let folder = Self {
+            dir: Dir::open_ambient_dir(parent, ambient_authority())?,
+            only: Some(name.into()),
+        };
+        match folder.meta(name)?.kind {
+            HostKind::File => Ok(folder),
+            _ => Err(io::Error::other("it is neither a file nor a folder")),
+        }
+    }
+
+    /// The name of the single file, where only that is granted.
+    pub(crate) fn only(&self) -> Option<&Arc<str>> {
+        self.only.as_ref()
+    }
+
+    /// The folder that `path` lies in, and its name there.
+    pub(crate) fn parent<'a>(&self, path: &'a str) -> io::Result<(Dir, &'a str)> {
+        if self.only.as_deref().is_some_and(|only| only != path) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let mut dir = self.dir.try_clone()?;
+        let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
+        for (depth, folder) in folders.split('/').filter(|f| !f.is_empty()).enumerate() {
+            if depth >= MAX_DEPTH {
+                return Err(io::ErrorKind::InvalidFilename.into());
+            }
+            dir = dir.open_dir_nofollow(folder)?;
+        }
+        Ok((dir, name))
+    }
+
+    fn folder(&self, path: &str) -> io::Result<Dir> {
+        if path.is_empty() {
+            return self.dir.try_clone();
+        }
+        let (dir, name) = self.parent(path)?;
+        dir.open_dir_nofollow(name)
+    }
+
+    /// What lies at `path` now.
+    pub(crate) fn meta(&self, path: &str) -> io::Result<HostMeta> {
+        let (dir, name) = self.parent(path)?;
+        let meta = dir.symlink_metadata(name)?;
+        HostMeta::of(&dir, name, &meta)
+    }
+
+    /// The names in the folder `path`, at most `max` of them. Names that are not UTF-8 are left
+    /// out: the guest has no way to say them.
+    pub(crate) fn list(&self, path: &str, max: usize) -> Result<Listing> {
+        let dir = self.folder(path).map_err(|e| errno(&e))?;
+        let mut listing = Listing::new();
+        for entry in dir.entries().map_err(|e| errno(&e))? {
+            let entry = entry.map_err(|e| errno(&e))?;
+            let Ok(name) = entry.file_name().into_string() else {
+                continue;
+            };
+            // What has gone since is not there.
+            let Ok(meta) = dir.symlink_metadata(&name) else {
+                continue;
+            };
+            if listing.len() >= max {
+                return Err(Errno::Overflow);
+            }
+            if let Ok(meta) = HostMeta::of(&dir, &name, &meta) {
+                listing.insert(name.into(), meta);
+            }
+        }
+        Ok(listing)
+    }
+
+    fn open_file(&self, path: &str) -> io::Result<(File, HostMeta)> {
+        let (dir, name) = self.parent(path)?;
+        let mut options = OpenOptions::new();
+        // Without waiting: a pipe put in the file's place would hold the host for ever.
+        options.read(true).follow(FollowSymlinks::No).nonblock(true);
+        let file = dir.open_with(name, &options)?;
+        let meta = HostMeta::of(&dir, name, &file.metadata()?)?;
+        if meta.kind != HostKind::File {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok((file.into_std(), meta))
+    }
+}
+
+impl HostMeta {
+    fn of(dir: &Dir, name: &str, meta: &Metadata) -> io::Result<Self> {
+        let kind = meta.file_type();
+        let kind = if kind.is_file() {
+            HostKind::File
+        } else if kind.is_dir() {
+            HostKind::Dir
+        } else if kind.is_symlink() {
+            match dir.read_link_contents(name)?.to_str() {
+                Some(target) => HostKind::Symlink(target.into()),
+                None => HostKind::Special(filetype::UNKNOWN),
+            }
+        } else {
+            HostKind::Special(filetype::UNKNOWN)
+        };
+        let modified = meta.modified().ok().and_then(|time| {
+            let time = time.into_std();
+            time.duration_since(std::time::UNIX_EPOCH).ok()
+        });
+        Ok(Self {
+            // A folder's length and times change with its entries, which are looked at one by one.
+            len: if kind == HostKind::Dir { 0 } else { meta.len() },
+            modified: match kind {
+                HostKind::Dir => 0,
+                _ => modified.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(0)),
+            },
+            kind,
+            id: identity(meta),
+        })
+    }
+}
+
+#[cfg(unix)]
+fn identity(meta: &Metadata) -> (u64, u64) {
+    use cap_std::fs::MetadataExt;
+    (meta.dev(), meta.ino())
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> (u64, u64) {
+    (0, 0)
+}
+
+/// A file of a mount, read in place.
+#[derive(Debug)]
+pub(crate) struct HostFile {
+    folder: Arc<HostFolder>,
+    /// From the mount's folder, with `/`.
+    pub(crate) path: Arc<str>,
+    /// As it was when the guest last looked.
+    pub(crate) meta: HostMeta,
+    /// Open while the guest has it open.
+    handle: Mutex<Option<Arc<File>>>,
+}
+
+impl HostFile {
+    pub(crate) fn new(folder: Arc<HostFolder>, path: Arc<str>, meta: HostMeta) -> Self {
+        Self {
+            folder,
+            path,
+            meta,
+            handle: Mutex::new(None),
+        }
+    }
+
+    /// The file as it is now, opened: the guest opens it.
+    pub(crate) fn reopened(&self) -> Result<Self> {
+        let (file, meta) = (self.folder.open_file(&self.path)).map_err(|e| errno(&e))?;
+        Ok(Self {
+            folder: self.folder.clone(),
+            path: self.path.clone(),
+            meta,
+            handle: Mutex::new(Some(Arc::new(file))),
+        })
+    }
+
+    /// Lets go of the handle: the next to read opens it anew.
+    pub(crate) fn close(&self) {
+        *self.handle.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn handle(&self) -> io::Result<Arc<File>> {
+        let mut handle = self.handle.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(file) = &*handle {
+            return Ok(file.clone());
+        }
+        let file = Arc::new(self.folder.open_file(&self.path)?.0);
+        *handle = Some(file.clone());
+        Ok(file)
+    }
+
+    /// Reads at `offset`; 0 at the end. With `strict`, only as long as nobody has changed the
+    /// file: what the guest has written over it would else lie over something else.
+    pub(crate) fn read_at(&self, buf: &mut [u8], offset: u64, strict: bool) -> Result<usize> {
+        let handle = self.handle().map_err(|e| errno(&e))?;
+        if strict {
+            self.check(&handle)?;
+        }
+        read_at(&handle, buf, offset).map_err(|e| errno(&e))
+    }
+
+    /// Fills `buf` from `offset`, as [`HostFile::read_at`] with `strict`.
+    pub(crate) fn read_exact_at(&self, buf: &mut [u8], offset: u64) -> Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.read_at(&mut buf[done..], offset + done as u64, true)? {
+                0 => return Err(Errno::Stale),
+                n => done += n,
+            }
+        }
+        Ok(())
+    }
+
+    fn check(&self, handle: &File) -> Result<()> {
+        let meta = handle.metadata().map_err(|e| errno(&e))?;
+        let modified = (meta.modified().ok())
+            .and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok())
+            .map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(0));
+        match (meta.len(), modified) == (self.meta.len, self.meta.modified) {
+            true => Ok(()),
+            false => Err(Errno::Stale),
+        }
+    }
+}
+
+/// What the guest is told of the host's error, and no more of it.
+fn errno(error: &io::Error) -> Errno {
+    use io::ErrorKind as E;
+    match error.kind() {
+        E::NotFound => Errno::Noent,
+        E::NotADirectory => Errno::Notdir,
+        E::InvalidFilename => Errno::Nametoolong,
+        E::PermissionDenied => Errno::Access,
+        E::StaleNetworkFileHandle => Errno::Stale,
+        _ if too_many_open(error) => Errno::Mfile,
+        // A link in a file's place: another file, and none that was granted.
+        _ if is_loop(error) => Errno::Stale,
+        _ => Errno::Io,
+    }
+}
+
+#[cfg(unix)]
+fn too_many_open(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+#[cfg(unix)]
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(libc::ELOOP)
+}
+
+#[cfg(not(unix))]
+fn too_many_open(_: &io::Error) -> bool {
+    false
+}
+
+#[cfg(not(unix))]
+fn is_loop(_: &io::Error) -> bool {
+    false
+}
