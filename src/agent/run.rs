@@ -230,6 +230,7 @@ impl Agent {
             manifest: &self.sandbox.pack().manifest,
             limits: self.sandbox.limits(),
             mounts: self.sandbox.mounts(),
+            packages: self.sandbox.packages(),
         }
     }
 

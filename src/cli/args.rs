@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use super::settings::{Bytes, Time};
+use crate::pack::Requirement;
 use crate::sandbox::Mount;
 
 /// Run Python that nobody has read, in CPython on WebAssembly with numpy, pandas, scipy and
@@ -134,7 +135,7 @@ pub(super) struct Run {
     pub(super) limits: LimitArgs,
 }
 
-/// What the code sees of this machine's files, and what becomes of its own.
+/// What the code sees beside the pack, and what becomes of its files.
 #[derive(Debug, Clone, Default, clap::Args)]
 #[command(next_help_heading = "Files")]
 pub(super) struct FileArgs {
@@ -143,6 +144,9 @@ pub(super) struct FileArgs {
     /// back when the run has succeeded (repeatable)
     #[arg(long = "mount", value_name = "HOST[:GUEST][:ro|overlay|commit]", value_parser = Mount::parse)]
     pub(super) mounts: Vec<Mount>,
+    /// Add a pure-Python package, and what it depends on, to those of the pack (repeatable)
+    #[arg(long = "with", value_name = "NAME[==VERSION]")]
+    pub(super) packages: Vec<Requirement>,
     /// Write the changes of `commit` mounts back without asking
     #[arg(long)]
     pub(super) yes: bool,

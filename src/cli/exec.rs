@@ -34,7 +34,7 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         (None, None) => bail!("expected a FILE, `-`, or `-c CODE`"),
     };
     let progress = report::progress(global.quiet);
-    let sandbox = settings::sandbox(global, progress)
+    let sandbox = settings::sandbox(global, progress, &exec.files.packages)
         .limits(exec.limits.limits())
         .build()
         .await?;

@@ -26,7 +26,7 @@ pub(super) async fn run(command: Pack, global: &Global) -> anyhow::Result<ExitCo
             if store()?.installed(manifest)?.is_some() && !global.quiet {
                 anstream::eprintln!("{} is installed already", manifest.name);
             }
-            let sandbox = settings::sandbox(global, report::progress(global.quiet))
+            let sandbox = settings::sandbox(global, report::progress(global.quiet), &[])
                 .pack(&manifest.name)
                 .wheel(from)
                 .build()

@@ -51,7 +51,7 @@ pub(super) async fn solve(
     } else {
         report::progress(global.quiet)
     };
-    let sandbox = settings::sandbox(global, progress)
+    let sandbox = settings::sandbox(global, progress, &run.files.packages)
         .limits(run.limits.limits())
         .build()
         .await?;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::args::{Global, LimitArgs};
 use crate::event::EventSink;
+use crate::pack::Requirement;
 use crate::sandbox::{Limits, Sandbox, SandboxBuilder};
 
 /// A duration as typed: `10s`, `500ms`, `2m`, `1h`; a bare number is seconds.
@@ -97,9 +98,14 @@ impl LimitArgs {
     }
 }
 
-/// A sandbox builder as the global options want it.
-pub(super) fn sandbox(global: &Global, events: EventSink) -> SandboxBuilder {
-    Sandbox::builder().offline(global.offline).events(events)
+/// A sandbox builder as the global options want it, with `packages` beside the pack's own.
+pub(super) fn sandbox(
+    global: &Global,
+    events: EventSink,
+    packages: &[Requirement],
+) -> SandboxBuilder {
+    let builder = Sandbox::builder().offline(global.offline).events(events);
+    (packages.iter().cloned()).fold(builder, SandboxBuilder::package)
 }
 
 #[cfg(test)]

@@ -112,6 +112,142 @@ pub enum PackError {
         problem: String,
     },
 
+    /// A requirement cannot be read.
+    #[error(
+        "`{text}` is no package to add: {problem}\n\
+         give its name, with a version if it matters, as in rich or rich==14.0.0"
+    )]
+    BadRequirement {
+        /// As it was given.
+        text: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// The pack has the package built in, in another version.
+    #[error(
+        "`{wanted}` cannot be added: `{name}` is built into the pack, in version {version}\n\
+         ask for that version or none, or for what goes with it"
+    )]
+    BuiltInPackage {
+        /// The package's name.
+        name: String,
+        /// The version that the pack has.
+        version: String,
+        /// What was asked for.
+        wanted: String,
+    },
+
+    /// A package exists, but has no pure-Python wheel.
+    #[error(
+        "`{name}`{} cannot be added: it needs compiled code, which the sandbox does not load \
+         (there is no pure-Python wheel of it, only compiled ones or source to build)\n{}",
+        required_by.iter().map(|r| format!(", which `{r}` depends on,")).collect::<String>(),
+        match instead {
+            Some(instead) => format!("use {instead} instead"),
+            None => "use another version, another pure-Python package, or one of the pack's own \
+                     (`codeact pack list` shows them)".to_owned(),
+        }
+    )]
+    NeedsCompiledCode {
+        /// The package that needs it, which may be one that was not asked for.
+        name: String,
+        /// The package asked for that depends on it, where that is known.
+        required_by: Option<String>,
+        /// What the pack's manifest says to use instead.
+        instead: Option<String>,
+    },
+
+    /// The index has no such package, or not in such a version.
+    #[error(
+        "there is no package `{requirement}` on the index of your package client\n{}",
+        match newest {
+            Some(newest) => format!("the newest version is {newest}: ask for another version"),
+            None => "check the spelling, and that client's index settings".to_owned(),
+        }
+    )]
+    NoSuchPackage {
+        /// The name, with the versions asked for if there are others.
+        requirement: String,
+        /// The newest version that there is.
+        newest: Option<String>,
+    },
+
+    /// Packages that contradict one another, or the pack's.
+    #[error(
+        "{wanted} cannot be added: no versions go together with one another and with the \
+         packages that are built into the pack (shown as constraints)\n{}\
+         ask for other versions; `codeact pack list` shows the pack's",
+        account.iter().map(|line| format!("  | {line}\n")).collect::<String>()
+    )]
+    PackagesConflict {
+        /// What was asked for.
+        wanted: String,
+        /// The client's lines about it; may be empty.
+        account: Vec<String>,
+    },
+
+    /// The packages are not in the cache and fetching them was forbidden.
+    #[error(
+        "{wanted} cannot be added: not all of it is in the cache, and offline mode forbids \
+         fetching it\nrun once with the same packages while online"
+    )]
+    PackagesOffline {
+        /// What was asked for.
+        wanted: String,
+    },
+
+    /// No package client is there to fetch packages.
+    #[error(
+        "{wanted} must be fetched, but no package client was found on PATH (looked for {})\n\
+         install uv, or Python with pip",
+        looked_for.join(", ")
+    )]
+    NoClientForPackages {
+        /// What was asked for.
+        wanted: String,
+        /// The programs looked for.
+        looked_for: Vec<String>,
+    },
+
+    /// Every package client that was found failed to fetch packages.
+    #[error(
+        "{wanted} could not be fetched\n{}\
+         check the network, proxy and index settings of that client, and that its pip is 23 or \
+         newer; offline mode uses what an earlier run fetched",
+        failures.iter().map(ToString::to_string).collect::<String>()
+    )]
+    PackagesNotFetched {
+        /// What was asked for.
+        wanted: String,
+        /// Each client tried, in order; never empty.
+        failures: Vec<ClientFailure>,
+    },
+
+    /// A fetched wheel is damaged, or is not what a wheel should be.
+    #[error(
+        "the wheel {wheel} cannot be used: {problem}\n\
+         ask for another version of it, or tell its authors"
+    )]
+    BadWheel {
+        /// Its file name.
+        wheel: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+
+    /// Packages unpack to too much.
+    #[error(
+        "the packages unpack to more than {} MiB or {files} files\nask for fewer, or smaller ones",
+        bytes >> 20
+    )]
+    PackagesTooLarge {
+        /// How many bytes are allowed.
+        bytes: u64,
+        /// How many files are allowed.
+        files: u64,
+    },
+
     /// The disk or the user's quota is full.
     #[error(
         "no space left for {}\nabout {} MB are needed there: free some, or set CODEACT_HOME to \
@@ -139,9 +275,9 @@ pub enum PackError {
         source: io::Error,
     },
 
-    /// The folder for compiled code could be changed by somebody else.
+    /// The folder for compiled code and packages could be changed by somebody else.
     #[error(
-        "refusing to load compiled code from {}: {problem}\n\
+        "refusing to use the cache folder {}: {problem}\n\
          {advice}, or set CODEACT_HOME to a folder of your own",
         path.display()
     )]

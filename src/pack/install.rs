@@ -231,7 +231,7 @@ fn open_wheel(
 }
 
 /// Reports one stage's progress, not too often.
-struct Meter<'a> {
+pub(super) struct Meter<'a> {
     stage: SetupStage,
     events: &'a EventSink,
     done: u64,
@@ -239,7 +239,7 @@ struct Meter<'a> {
 }
 
 impl<'a> Meter<'a> {
-    fn start(stage: SetupStage, total: Option<u64>, events: &'a EventSink) -> Self {
+    pub(super) fn start(stage: SetupStage, total: Option<u64>, events: &'a EventSink) -> Self {
         let meter = Self {
             stage,
             events,
@@ -250,12 +250,12 @@ impl<'a> Meter<'a> {
         meter
     }
 
-    fn add(&mut self, bytes: u64) {
+    pub(super) fn add(&mut self, bytes: u64) {
         self.reach(self.done + bytes);
     }
 
     /// Never goes back.
-    fn reach(&mut self, done: u64) {
+    pub(super) fn reach(&mut self, done: u64) {
         self.done = self.done.max(done);
         if self.done - self.reported >= REPORT_EVERY {
             self.reported = self.done;
@@ -263,7 +263,7 @@ impl<'a> Meter<'a> {
         }
     }
 
-    fn finish(self) {
+    pub(super) fn finish(self) {
         self.emit(Progress::Finished);
     }
 

@@ -53,6 +53,9 @@ pub struct Manifest {
     pub image: Image,
     /// What is inside, by name with version.
     pub packages: Packages,
+    /// What to use instead of packages that need compiled code, by normalised name.
+    #[serde(default)]
+    pub instead: BTreeMap<String, String>,
 }
 
 /// A wheel, as the user's package client knows it.
@@ -207,7 +210,8 @@ impl Manifest {
     }
 
     /// The pack's identity: the SHA-256, in hexadecimal, of everything that decides which bytes
-    /// it consists of. Descriptions, package lists and the warm list are no part of it.
+    /// it consists of. Descriptions, package lists, what to use instead and the warm list are no
+    /// part of it.
     pub fn hash(&self) -> String {
         let mut lines: Vec<String> = self
             .files
@@ -280,6 +284,12 @@ impl Manifest {
             .or_else(|| self.files_problem())
             .or_else(|| self.unpack_problem())
             .or_else(|| guest_problem(&self.guest.stdlib))
+            .or_else(|| {
+                let mut instead = self.instead.iter();
+                instead.find_map(|(name, advice)| {
+                    text("instead", name, "-").or_else(|| text("instead", advice, " ,.:;()_-`'"))
+                })
+            })
             .or_else(|| {
                 let mut warm = self.image.warm.iter();
                 warm.find_map(|m| text("warm module", m, "_."))

@@ -7,6 +7,8 @@
 //! for the user; the files are checked while they are copied into a temporary folder, which is
 //! then renamed into place. A process killed at any moment leaves nothing that is ever used.
 //!
+//! [`Store::packages`] adds pure-Python packages that the pack does not have.
+//!
 //! Nothing fetched is trusted beyond its hash, and nothing fetched runs on the host: the module
 //! runs in the sandbox, and compiled code is made locally, in a folder that only the user can
 //! write ([`Store::prepare_cache`]).
@@ -18,6 +20,7 @@ mod install;
 mod lock;
 mod manifest;
 mod marker;
+mod pip;
 #[cfg(not(unix))]
 #[path = "private_other.rs"]
 mod private;
@@ -28,6 +31,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod unpack;
+mod wheels;
 
 pub use client::Clients;
 pub use dirs::Dirs;
@@ -37,3 +41,4 @@ pub use manifest::{
     builtin_names,
 };
 pub use store::{InstallOptions, Pack, PackStatus, Store};
+pub use wheels::{Requirement, Site, SiteFile, SitePackage};

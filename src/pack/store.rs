@@ -1,15 +1,16 @@
 //! The packs on this machine.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use crate::event::EventSink;
 
-use super::client::folder_size;
 use super::install::{
     entries_with_prefix, install, remove_all, remove_stale, rename, temporary_prefix,
 };
 use super::lock::Lock;
 use super::marker::is_complete;
+use super::pip::folder_size;
 use super::{Clients, Dirs, Manifest, PackError, Packages, Role, builtin_names, private};
 
 /// The packs in one pair of folders. Several stores, threads and processes can use the same
@@ -157,20 +158,13 @@ impl Store {
         }
         // Best effort: an orphaned client may still be writing there, and nothing there is used.
         let _ = remove_stale(&self.dirs.packs(), &manifest.name);
-        let inherited;
-        let clients = match &self.clients {
-            Some(clients) => clients,
-            None => {
-                inherited = Clients::from_env(&|name| std::env::var_os(name));
-                &inherited
-            }
-        };
+        let clients = self.clients();
         let root = self.pack_dir(manifest);
         install(
             manifest,
             &root,
             options.from.as_deref(),
-            clients,
+            &clients,
             &self.events,
         )?;
         Ok(Pack {
@@ -265,6 +259,17 @@ impl Store {
             private::check_dir(folder)?;
         }
         Ok(folder)
+    }
+
+    pub(super) fn clients(&self) -> Cow<'_, Clients> {
+        match &self.clients {
+            Some(clients) => Cow::Borrowed(clients),
+            None => Cow::Owned(Clients::from_env(&|name| std::env::var_os(name))),
+        }
+    }
+
+    pub(super) fn events(&self) -> &EventSink {
+        &self.events
     }
 
     fn pack_dir(&self, manifest: &Manifest) -> PathBuf {

@@ -110,7 +110,8 @@ impl Target<'_> {
         Ok(())
     }
 
-    fn create(&self, path: &Path) -> Result<File, PackError> {
+    /// Creates the new file `path` and the folders it lies in.
+    pub(super) fn create(&self, path: &Path) -> Result<File, PackError> {
         let parent = path.parent().unwrap_or(self.folder);
         private::create_dir(parent)
             .and_then(|()| File::create_new(path))
@@ -147,7 +148,7 @@ impl Target<'_> {
 
     /// Copies at most `limit` bytes; returns more than `limit` if there were more, having
     /// written none of them.
-    fn stream(
+    pub(super) fn stream(
         &mut self,
         mut reader: impl Read,
         writer: &mut dyn Write,

@@ -66,6 +66,7 @@ fn start(stage: SetupStage, total: Option<u64>) -> ProgressBar {
 fn label(stage: SetupStage) -> &'static str {
     match stage {
         SetupStage::Download => "downloading the Python pack",
+        SetupStage::Packages => "fetching packages",
         SetupStage::Check => "checking and unpacking it",
         SetupStage::Compile => "compiling it for this machine, once",
         SetupStage::WarmUp => "warming Python up, once",

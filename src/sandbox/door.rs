@@ -14,8 +14,9 @@ use wasmtime::{Caller, Linker};
 
 use super::display::Display;
 use super::execution::Exception;
-use super::host::Host;
+use super::host::{GuestState, Host};
 use super::limits::Limits;
+use super::wasi::Errno;
 
 /// The largest frame either side may send, in bytes.
 const MAX_FRAME: u32 = 32 << 20;
@@ -32,6 +33,8 @@ const BEGIN: &[u8] = br#"{"op":"begin"}"#;
 const END: &[u8] = br#"{"op":"end""#;
 /// Something to show: a picture, or a rich form of a value.
 const DISPLAY: &[u8] = br#"{"op":"display""#;
+/// Followed by a descriptor and `}`.
+const DUP: &[u8] = br#"{"op":"dup","fd":"#;
 
 /// The most displays of a turn.
 const MAX_DISPLAYS: usize = 100;
@@ -60,6 +63,12 @@ pub(crate) struct TurnRequest {
     /// The session's first turn: seed what is seeded.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) first: bool,
+    /// The folder of packages beside the pack's own, on the first turn.
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "as_str_option"
+    )]
+    pub(crate) site: Option<Arc<str>>,
     /// Nothing follows: run what `atexit` has registered.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) last: bool,
@@ -70,6 +79,10 @@ pub(crate) struct TurnRequest {
 
 fn is_false(flag: &bool) -> bool {
     !*flag
+}
+
+fn as_str_option<S: serde::Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(to)
 }
 
 fn as_str<S: serde::Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
@@ -174,10 +187,25 @@ impl Door {
 
     /// Serves one frame.
     fn serve(&mut self, frame: &[u8]) -> Vec<u8> {
+        self.counted(frame, |door| door.answer(frame))
+    }
+
+    /// Counts a frame and its answer. Without an answer it is refused.
+    fn counted(
+        &mut self,
+        frame: &[u8],
+        answer: impl FnOnce(&mut Self) -> Option<Vec<u8>>,
+    ) -> Vec<u8> {
         self.calls += 1;
         self.bytes += frame.len() as u64;
+        let answer = answer(self).unwrap_or_else(|| self.refuse());
+        self.bytes += answer.len() as u64;
+        answer
+    }
+
+    fn answer(&mut self, frame: &[u8]) -> Option<Vec<u8>> {
         // The runner's own two calls are part of every turn and always pass, once each.
-        let answer = if frame == BEGIN || frame == BOOT {
+        if frame == BEGIN || frame == BOOT {
             self.pending.take()
         } else if self.ended.is_none() && frame.starts_with(END) {
             Some(match TurnEnd::read(frame) {
@@ -194,10 +222,7 @@ impl Door {
             })
         } else {
             None
-        };
-        let answer = answer.unwrap_or_else(|| self.refuse());
-        self.bytes += answer.len() as u64;
-        answer
+        }
     }
 
     fn has_budget(&self) -> bool {
@@ -230,6 +255,21 @@ impl Door {
             refusal("the host has nothing for this request")
         }
     }
+}
+
+/// A second descriptor for what `rest`, a frame without its beginning, names: the C library has no
+/// call for it.
+fn dup(state: &mut GuestState, rest: &[u8]) -> Option<Vec<u8>> {
+    let fd = std::str::from_utf8(rest.strip_suffix(b"}")?).ok()?;
+    let copied = match fd.parse() {
+        Ok(fd) => state.fds.dup(fd, &mut state.tree),
+        Err(_) => Err(Errno::Badf),
+    };
+    let answer = match copied {
+        Ok(fd) => serde_json::json!({ "fd": fd }),
+        Err(errno) => serde_json::json!({ "errno": errno as i32 }),
+    };
+    Some(answer.to_string().into_bytes())
 }
 
 fn refusal(why: &str) -> Vec<u8> {
@@ -269,7 +309,12 @@ async fn call(
         let Some(frame) = bytes.get(start..start + len as usize) else {
             return Ok(FAULT);
         };
-        let answer = host.door.serve(frame);
+        let answer = match frame.strip_prefix(DUP) {
+            Some(fd) => (host.door).counted(frame, |door| {
+                door.has_budget().then(|| dup(&mut host.state, fd))?
+            }),
+            None => host.door.serve(frame),
+        };
         // Reading JSON costs more than copying bytes.
         host.work(4096 + 16 * u64::from(len))?;
         answer

@@ -4,7 +4,11 @@
 pub(crate) const BOOT: &str = include_str!("../../wasm-python/guest/boot.py");
 
 /// Each module's name and source, in the order they are loaded.
-pub(crate) const MODULES: [(&str, &str); 7] = [
+pub(crate) const MODULES: [(&str, &str); 9] = [
+    (
+        "_codeact.hints",
+        include_str!("../../wasm-python/guest/hints.py"),
+    ),
     (
         "_codeact.errors",
         include_str!("../../wasm-python/guest/errors.py"),
@@ -20,6 +24,10 @@ pub(crate) const MODULES: [(&str, &str); 7] = [
     (
         "_codeact.absent",
         include_str!("../../wasm-python/guest/absent.py"),
+    ),
+    (
+        "_codeact.gaps",
+        include_str!("../../wasm-python/guest/gaps.py"),
     ),
     (
         "_codeact.loop",

@@ -26,6 +26,7 @@ mod mount;
 mod output;
 mod runtime;
 mod session;
+mod site;
 mod slot;
 #[cfg(unix)]
 mod stacks;
@@ -52,7 +53,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::event::EventSink;
-use crate::pack::{Dirs, InstallOptions, Manifest, Pack, PackError, Store};
+use crate::pack::{
+    Dirs, InstallOptions, Manifest, Pack, PackError, Requirement, SitePackage, Store,
+};
 use clock::Clock;
 use guest_threads::GuestThreads;
 use runtime::Runtime;
@@ -70,6 +73,9 @@ pub struct Sandbox {
 #[derive(Clone)]
 struct Grants {
     mounts: Arc<Vec<Mount>>,
+    packages: Arc<[SitePackage]>,
+    /// Where the guest finds the packages, if there are any.
+    site: Option<Arc<str>>,
     /// The tree that they start with.
     layout: Tree,
 }
@@ -78,6 +84,7 @@ struct Grants {
 #[derive(Debug, Clone)]
 pub struct SandboxBuilder {
     pack: String,
+    packages: Vec<Requirement>,
     dirs: Option<Dirs>,
     install: InstallOptions,
     limits: Limits,
@@ -101,6 +108,7 @@ impl Sandbox {
     pub fn builder() -> SandboxBuilder {
         SandboxBuilder {
             pack: "science".into(),
+            packages: Vec::new(),
             dirs: None,
             install: InstallOptions::default(),
             limits: Limits::default(),
@@ -173,6 +181,11 @@ impl Sandbox {
         Ok(self)
     }
 
+    /// The packages that were added to those of the pack, with what they depend on.
+    pub fn packages(&self) -> &[SitePackage] {
+        &self.grants.packages
+    }
+
     /// What of the host its sessions see.
     pub fn mounts(&self) -> &[Mount] {
         &self.grants.mounts
@@ -194,6 +207,14 @@ impl SandboxBuilder {
     #[must_use]
     pub fn pack(mut self, name: impl Into<String>) -> Self {
         self.pack = name.into();
+        self
+    }
+
+    /// Adds a pure-Python package, and what it depends on, to those of the pack: fetched as a wheel
+    /// with the user's own package client when it is not in the cache. Default: none.
+    #[must_use]
+    pub fn package(mut self, package: Requirement) -> Self {
+        self.packages.push(package);
         self
     }
 
@@ -252,6 +273,7 @@ impl SandboxBuilder {
         };
         let store = Store::new(dirs, self.events.clone());
         let pack = store.ensure(manifest, &self.install)?;
+        let site = store.packages(manifest, &self.packages, self.install.offline)?;
         // On a thread of its own: making the image blocks on guest code, which the pool thread
         // this may run on, being inside an async context, must not.
         let events = self.events;
@@ -260,9 +282,12 @@ impl SandboxBuilder {
             scope.spawn(open).join()
         })
         .map_err(|_| SandboxError::Engine("loading the pack panicked".into()))??;
+        let mut layout = runtime.layout.clone();
         let grants = Grants {
             mounts: Arc::default(),
-            layout: runtime.layout.clone(),
+            site: site::show(&site, manifest, &mut layout),
+            packages: site.packages.into(),
+            layout,
         };
         Ok(Sandbox {
             runtime: Arc::new(runtime),

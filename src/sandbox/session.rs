@@ -29,6 +29,7 @@ use super::vfs::{HOME, Quota, Tree};
 pub struct Session {
     runtime: Arc<Runtime>,
     mounts: Arc<Vec<Mount>>,
+    site: Option<Arc<str>>,
     limits: Limits,
     turns: u32,
     at_rest: Arc<Mutex<AtRest>>,
@@ -70,6 +71,7 @@ impl Session {
         Ok(Self {
             runtime,
             mounts: grants.mounts,
+            site: grants.site,
             limits,
             turns: 0,
             at_rest: Arc::new(Mutex::new(AtRest {
@@ -170,7 +172,14 @@ impl Session {
             .unwrap_or_else(|| format!("<turn {}>", self.turns));
         let limits = turn.limits.clone().unwrap_or_else(|| self.limits.clone());
         let (runtime, at_rest) = (self.runtime.clone(), self.at_rest.clone());
-        async move { run_turn(&runtime, &at_rest, turn, name, &limits, last).await }
+        let job = Job {
+            turn,
+            name,
+            limits,
+            site: self.site.clone(),
+            last,
+        };
+        async move { run_turn(&runtime, &at_rest, job).await }
     }
 }
 
@@ -212,25 +221,33 @@ async fn take_slot(
     Ok((slot, started))
 }
 
+/// One turn, with all that the session adds to it.
+struct Job {
+    turn: Turn,
+    name: String,
+    limits: Limits,
+    site: Option<Arc<str>>,
+    last: bool,
+}
+
 async fn run_turn(
     runtime: &Runtime,
     at_rest: &Mutex<AtRest>,
-    turn: Turn,
-    name: String,
-    limits: &Limits,
-    last: bool,
+    job: Job,
 ) -> Result<(Execution, Option<Slot>), SandboxError> {
     let begun = Instant::now();
+    let (turn, limits) = (job.turn, &job.limits);
     let watch = Watch::new(limits.wall, turn.cancel.clone());
     let (mut slot, started) = take_slot(runtime, at_rest, limits).await?;
     let request = TurnRequest {
         code: turn.code,
-        name,
+        name: job.name,
         argv: turn.argv,
         env: turn.env,
         bind: turn.bind,
         first: !started,
-        last,
+        site: job.site.filter(|_| !started),
+        last: job.last,
         agent: turn.agent,
     };
     let frame = serde_json::to_vec(&request)

@@ -24,10 +24,11 @@ def _network(*args, **kwargs):
     )
 
 
-_NOT_INSTALLABLE = {
-    "pip": "packages cannot be installed from inside the sandbox; use those that are there",
-    "ensurepip": "packages cannot be installed from inside the sandbox; use those that are there",
-}
+_NO_INSTALLING = (
+    "packages cannot be installed from inside the sandbox; use those that are there, or ask whoever "
+    "runs the code to add pure-Python ones (--with NAME)"
+)
+_NOT_INSTALLABLE = {"pip": _NO_INSTALLING, "ensurepip": _NO_INSTALLING}
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -36,9 +37,9 @@ class _Finder(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
         if top in _NOT_INSTALLABLE:
-            raise ModuleNotFoundError(
-                f"No module named {name!r}: {_NOT_INSTALLABLE[top]}", name=name
-            )
+            # Without `name`: tracebacks would replace the text for a module that CPython has
+            # elsewhere.
+            raise ModuleNotFoundError(f"No module named {name!r}: {_NOT_INSTALLABLE[top]}")
         return None
 
 
@@ -60,4 +61,24 @@ def install():
         socket.getaddrinfo = _network
         socket.socket.__init__ = _network
         socket.socket.__del__ = lambda self: None
+    _without_https()
     sys.meta_path.insert(0, _Finder())
+
+
+def _without_https():
+    """There is no TLS here, and so no handler: the error would be that `https` is unknown."""
+    import http.client
+    import urllib.request
+
+    class HTTPSConnection(http.client.HTTPConnection):
+        default_port = 443
+        connect = _network
+
+    class HTTPSHandler(urllib.request.AbstractHTTPHandler):
+        def https_open(self, request):
+            return self.do_open(HTTPSConnection, request)
+
+        https_request = urllib.request.AbstractHTTPHandler.do_request_
+
+    http.client.HTTPSConnection = HTTPSConnection
+    urllib.request.HTTPSHandler = HTTPSHandler

@@ -44,6 +44,7 @@ def boot():
     # What starts each turn: the shorter its source, the less of it is compiled each time.
     builtins.__codeact__ = package.turn.run
     package.absent.install()
+    package.gaps.install()
     package.loop.install()
     package.displays.install()
     package.turn.rehearse()

@@ -3,6 +3,8 @@
 import linecache
 import traceback
 
+from _codeact import hints
+
 _OURS = "<codeact>/"
 # Enough to see where an error came from; a deep recursion has thousands.
 _FRAMES_AT_EACH_END = 20
@@ -23,6 +25,7 @@ def shorten(text, longest):
 def describe(error):
     """What the host is told of an uncaught exception."""
     kind = type(error)
+    _add_hint(error)
     report = traceback.TracebackException(kind, error, error.__traceback__, compact=True)
     _drop_our_frames(report)
     return {
@@ -32,6 +35,16 @@ def describe(error):
         "traceback": shorten("".join(report.format()), _LONGEST_TRACEBACK),
         "bases": [base.__name__ for base in kind.__mro__[:20]],
     }
+
+
+def _add_hint(error):
+    try:
+        hint = hints.hint(error)
+        if hint is not None:
+            error.add_note(f"({hint})")
+    except Exception:
+        # A hostile exception goes without.
+        pass
 
 
 def _drop_our_frames(report):

@@ -54,6 +54,8 @@ def _run(turn):
     code, name = turn["code"], turn["name"]
     if "first" in turn:
         seeds.reseed()
+        if "site" in turn:
+            sys.path.append(turn["site"])
     if "argv" in turn:
         sys.argv[:] = turn["argv"]
     for key, value in turn.get("env", ()):

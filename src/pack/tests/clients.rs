@@ -12,12 +12,12 @@ use super::super::{Clients, InstallOptions, PackError};
 use super::{Home, Tiny, recorder};
 
 /// Puts a client in the home's `bin` that notes its arguments and runs `body`, in which `$dest`
-/// is the folder to download to.
-fn fake(home: &Home, name: &str, body: &str) {
+/// is the folder to download to and `$all` are the arguments.
+pub(in super::super) fn fake(home: &Home, name: &str, body: &str) {
     let path = home.path("bin").join(name);
     let log = home.path("calls");
     let script = format!(
-        "#!/bin/sh\necho \"{name} $*\" >> '{}'\n\
+        "#!/bin/sh\nall=\"$*\"\necho \"{name} $all\" >> '{}'\n\
          while [ $# -gt 1 ]; do [ \"$1\" = --dest ] && dest=$2; shift; done\n{body}\n",
         log.display()
     );
@@ -34,7 +34,7 @@ fn good(home: &Home) -> String {
     format!("cp '{}' \"$dest/\"", home.wheel().display())
 }
 
-fn calls(home: &Home) -> Vec<String> {
+pub(in super::super) fn calls(home: &Home) -> Vec<String> {
     let text = fs::read_to_string(home.path("calls")).unwrap_or_default();
     text.lines().map(str::to_owned).collect()
 }

@@ -1,6 +1,6 @@
 //! Reading manifests, and the built-in ones.
 
-use super::super::{Manifest, builtin_names};
+use super::super::{Manifest, Requirement, builtin_names};
 use super::Tiny;
 
 #[test]
@@ -10,6 +10,11 @@ fn every_built_in_manifest_is_valid_and_named_as_it_says() {
         let manifest = Manifest::builtin(name).unwrap();
         assert_eq!(manifest.name, name);
         assert_eq!(manifest.hash().len(), 64);
+        for package in manifest.instead.keys() {
+            assert!(!manifest.packages.python.contains_key(package), "{package}");
+            let normalised = package.parse::<Requirement>().unwrap();
+            assert_eq!(normalised.to_string(), *package);
+        }
         // That each of them can be imported shows when the image is made.
         assert!(manifest.image.warm.iter().all(|warm| !warm.is_empty()));
     }
@@ -19,7 +24,7 @@ fn every_built_in_manifest_is_valid_and_named_as_it_says() {
 }
 
 #[test]
-fn the_warm_list_is_no_part_of_the_identity() {
+fn the_warm_list_and_the_advice_are_no_part_of_the_identity() {
     let parse = |tiny: Tiny| Manifest::parse(&tiny.build().1).unwrap();
     let one = parse(Tiny::default());
     let other = parse(Tiny {
@@ -28,6 +33,9 @@ fn the_warm_list_is_no_part_of_the_identity() {
     });
     assert_ne!(one, other);
     assert_eq!(one.hash(), other.hash());
+    let mut advised = one.clone();
+    advised.instead.insert("x".to_owned(), "y".to_owned());
+    assert_eq!(one.hash(), advised.hash());
 }
 
 #[test]
@@ -92,6 +100,11 @@ fn a_manifest_that_cannot_be_right_is_refused_with_its_reason() {
             "too much",
         ),
         ("warm = [\"json\"]", "warm = [\"a;b\"]", "warm module `a;b`"),
+        (
+            "tiny = \"1\"",
+            "tiny = \"1\"\n[instead]\nx = \"a\\u001bb\"",
+            "instead `a\x1bb`",
+        ),
     ];
     for (from, to, reason) in cases {
         assert!(good.contains(from), "{from}");

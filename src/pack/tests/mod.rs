@@ -1,7 +1,7 @@
 //! A tiny synthetic pack, and what installs it.
 
 #[cfg(unix)]
-mod clients;
+pub(super) mod clients;
 mod folders;
 mod install;
 mod manifests;

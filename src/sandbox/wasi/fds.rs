@@ -96,6 +96,19 @@ impl Fds {
         Ok(at as u32)
     }
 
+    /// A second descriptor for the same file, with a position of its own from there on.
+    pub(crate) fn dup(&mut self, fd: u32, tree: &mut Tree) -> Result<u32> {
+        let copy = match self.get(fd)? {
+            Fd::Dir { ino, .. } => Fd::Dir {
+                ino: *ino,
+                preopen: None,
+                listing: None,
+            },
+            other => other.clone(),
+        };
+        self.open(copy, tree)
+    }
+
     pub(crate) fn close(&mut self, fd: u32, tree: &mut Tree) -> Result<()> {
         let slot = self.slots.get_mut(fd as usize).ok_or(Errno::Badf)?;
         match slot.take().ok_or(Errno::Badf)? {
