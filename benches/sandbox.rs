@@ -250,14 +250,15 @@ impl Bench {
     /// begins with, and what that costs the first change after it.
     fn tree_copy(&self) -> Result<Value, Failure> {
         const FILES: u32 = 1000;
-        let make = format!(
-            "def change():\n    with open('0.txt', 'r+') as f: f.write('x')\n\
-             for i in range(FILES):\n    with open(f'{{i}}.txt', 'w') as f: f.write('a file')\n\
-             import gc; gc.freeze()"
-        );
+        const MAKE: &str = "
+def change():
+    with open('0.txt', 'r+') as file: file.write('x')
+for i in range(FILES):
+    with open(f'{i}.txt', 'w') as file: file.write('a file')
+";
         let session = |files: u32| -> Result<Session, Failure> {
             let mut session = self.sandbox.session()?;
-            let code = make.replace("FILES", &files.to_string());
+            let code = MAKE.replace("FILES", &files.to_string());
             self.completed(&mut session, &code)?;
             Ok(session)
         };

@@ -96,7 +96,7 @@ fn a_package_of_the_pack_is_there_already_in_the_packs_version_only() {
 #[test]
 fn what_is_no_requirement_is_refused_before_anybody_is_asked() {
     for odd in ["a @ file:///x", "../x", "a b", "--pre", "x; y", ""] {
-        let done = exec()
+        exec()
             .arg(format!("--with={odd}"))
             .code("pass")
             .run()
