@@ -44,7 +44,7 @@ pub use guest_file::GuestFile;
 pub use limits::Limits;
 pub use mount::{Change, ChangeKind, Changes, Mount, MountMode};
 pub use output::Captured;
-pub use session::Session;
+pub use session::{Session, Snapshot};
 pub use stdin::Stdin;
 pub use stop::Cancel;
 pub use turn::Turn;

@@ -1,5 +1,6 @@
 //! A session: turns that share their variables and files, each a transaction.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -35,6 +36,49 @@ pub struct Session {
     at_rest: Arc<Mutex<AtRest>>,
 }
 
+/// A session as it was between two turns: data that nothing changes any more, and that sessions
+/// share. Cheap to clone and to keep: what two snapshots of a session have in common is there once.
+#[derive(Clone)]
+pub struct Snapshot {
+    runtime: Arc<Runtime>,
+    mounts: Arc<Vec<Mount>>,
+    site: Option<Arc<str>>,
+    limits: Limits,
+    turns: u32,
+    checkpoint: Checkpoint,
+}
+
+impl Snapshot {
+    /// Turns run until then.
+    pub fn turns(&self) -> u32 {
+        self.turns
+    }
+
+    /// A session that starts there. It costs nothing until it runs, and then what it changes.
+    ///
+    /// It has the snapshot's files, variables and random generators: two sessions that start at one
+    /// snapshot draw the same random numbers.
+    pub fn session(&self) -> Session {
+        Session {
+            runtime: self.runtime.clone(),
+            mounts: self.mounts.clone(),
+            site: self.site.clone(),
+            limits: self.limits.clone(),
+            turns: self.turns,
+            at_rest: Arc::new(Mutex::new(AtRest {
+                slot: None,
+                checkpoint: self.checkpoint.clone(),
+            })),
+        }
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot(after {} turns)", self.turns)
+    }
+}
+
 /// The session between turns. The slot is an optimisation: the checkpoint alone is the session.
 struct AtRest {
     slot: Option<Slot>,
@@ -51,6 +95,19 @@ struct Checkpoint {
 }
 
 impl AtRest {
+    /// Brings the checkpoint to what the slot holds.
+    fn checkpoint_now(&mut self, runtime: &Runtime) -> Result<&Checkpoint, SandboxError> {
+        if let Some(slot) = &mut self.slot {
+            let (pages, state) = slot.checkpoint(&runtime.image)?;
+            self.checkpoint = Checkpoint {
+                pages: Some(Arc::new(pages)),
+                state,
+                started: true,
+            };
+        }
+        Ok(&self.checkpoint)
+    }
+
     /// The files as they are after the last turn.
     fn tree(&mut self) -> &mut Tree {
         match &mut self.slot {
@@ -116,6 +173,39 @@ impl Session {
         // come back, however far it got.
         lock(&self.at_rest).slot = slot;
         Ok(execution)
+    }
+
+    /// The session as it is now, to go back to or to start others from.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError`] when the system does not tell which pages have changed.
+    pub fn checkpoint(&self) -> Result<Snapshot, SandboxError> {
+        let checkpoint = lock(&self.at_rest).checkpoint_now(&self.runtime)?.clone();
+        Ok(Snapshot {
+            runtime: self.runtime.clone(),
+            mounts: self.mounts.clone(),
+            site: self.site.clone(),
+            limits: self.limits.clone(),
+            turns: self.turns,
+            checkpoint,
+        })
+    }
+
+    /// A second session that is as this one is now; neither sees what the other does from here on.
+    /// What they have in common is there once, however large it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`Session::checkpoint`].
+    pub fn fork(&self) -> Result<Session, SandboxError> {
+        Ok(self.checkpoint()?.session())
+    }
+
+    /// Goes back to `to`, a snapshot of this session or of any other of the same pack: variables,
+    /// files, open files and random generators are as they were then.
+    pub fn rollback(&mut self, to: &Snapshot) {
+        *self = to.session();
     }
 
     /// What the turns so far changed in the mounts, and left in the home folder.
@@ -196,15 +286,8 @@ async fn take_slot(
 ) -> Result<(Slot, bool), SandboxError> {
     let (slot, checkpoint) = {
         let mut at_rest = lock(at_rest);
-        if let Some(slot) = &mut at_rest.slot {
-            let (pages, state) = slot.checkpoint(&runtime.image)?;
-            at_rest.checkpoint = Checkpoint {
-                pages: Some(Arc::new(pages)),
-                state,
-                started: true,
-            };
-        }
-        (at_rest.slot.take(), at_rest.checkpoint.clone())
+        let checkpoint = at_rest.checkpoint_now(runtime)?.clone();
+        (at_rest.slot.take(), checkpoint)
     };
     let started = checkpoint.started;
     if let Some(slot) = slot {
@@ -273,7 +356,10 @@ async fn run_turn(
     let told = host.door.ended.take();
     let displays = std::mem::take(&mut host.door.displays);
     // A turn that cannot tell how it ended has broken the runner inside: no later one could run.
-    let rolled_back = !matches!(ended, Ended::Returned) || told.is_none();
+    let failed = told
+        .as_ref()
+        .is_none_or(|end| turn.transactional && end.error.is_some());
+    let rolled_back = !matches!(ended, Ended::Returned) || failed;
     let files = match (turn.keep_files, rolled_back) {
         (false, _) => Vec::new(),
         (true, false) => host.state.tree.files_below(HOME),

@@ -14,6 +14,7 @@ use super::stop::{Stop, Watch, guard};
 const MAX_RESET_PAGES: usize = 4096;
 
 pub(crate) struct Slot {
+    // Dropped first, and with it the mappings of what `kept` holds.
     store: Store<Host>,
     memory: Memory,
     turn: TypedFunc<(u32, u32), i32>,
@@ -23,6 +24,8 @@ pub(crate) struct Slot {
     changed: Vec<u32>,
     /// Whether `changed` may lack some: a turn since then has had page faults.
     stale: bool,
+    /// What lies over the image as of the last checkpoint; parts of it are mapped.
+    kept: Pages,
 }
 
 /// How a call into the guest ended.
@@ -69,6 +72,7 @@ impl Slot {
             start,
             changed: Vec::new(),
             stale: true,
+            kept: Pages::default(),
         })
     }
 
@@ -108,7 +112,9 @@ impl Slot {
             .lay(memory)
             .map_err(|e| SandboxError::Engine(format!("mapping the base image: {e}")))?;
         if let Some(pages) = over {
-            pages.apply(memory);
+            self.kept = pages.clone();
+            (pages.apply(memory))
+                .map_err(|e| SandboxError::Engine(format!("mapping a checkpoint: {e}")))?;
         }
         Ok(())
     }
@@ -137,11 +143,15 @@ impl Slot {
         &mut self,
         image: &Image,
     ) -> Result<(Pages, GuestState), SandboxError> {
-        let memory = self.memory.data(&self.store);
-        image
-            .changed(memory, &mut self.changed)
-            .map_err(|e| SandboxError::Engine(format!("finding changed pages: {e}")))?;
-        let pages = Pages::take(memory, &self.changed);
+        let failed = |e| SandboxError::Engine(format!("taking a checkpoint: {e}"));
+        let memory = self.memory.data_mut(&mut self.store);
+        if self.stale {
+            image.changed(memory, &mut self.changed).map_err(failed)?;
+            self.stale = false;
+        }
+        let (pages, mapped) = self.kept.and(memory, &self.changed);
+        self.stale |= mapped;
+        self.kept = pages.clone();
         Ok((pages, self.store.data().state.clone()))
     }
 
@@ -149,9 +159,10 @@ impl Slot {
     /// must be dropped. Only at rest, never after a trap.
     pub(crate) fn reset(&mut self, image: &Image) -> bool {
         let memory = self.memory.data_mut(&mut self.store);
-        if memory.len() != image.len() {
+        if memory.len() != image.len() || self.kept.has_segments() {
             return false;
         }
+        self.kept = Pages::default();
         if self.stale {
             if image.changed(memory, &mut self.changed).is_err() {
                 return false;

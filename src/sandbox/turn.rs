@@ -19,6 +19,7 @@ pub struct Turn {
     pub(crate) stdin: Option<Stdin>,
     pub(crate) agent: bool,
     pub(crate) keep_files: bool,
+    pub(crate) transactional: bool,
     pub(crate) limits: Option<Limits>,
     pub(crate) events: EventSink,
     pub(crate) cancel: Cancel,
@@ -36,6 +37,7 @@ impl Turn {
             stdin: None,
             agent: false,
             keep_files: false,
+            transactional: false,
             limits: None,
             events: EventSink::none(),
             cancel: Cancel::new(),
@@ -90,6 +92,14 @@ impl Turn {
     #[must_use]
     pub fn keep_files(mut self) -> Self {
         self.keep_files = true;
+        self
+    }
+
+    /// Takes the turn back also when it ends with an exception that was not caught. Default: what it
+    /// did until then stays, as in a notebook.
+    #[must_use]
+    pub fn transactional(mut self) -> Self {
+        self.transactional = true;
         self
     }
 

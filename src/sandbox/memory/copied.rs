@@ -53,3 +53,36 @@ impl Image {
         }
     }
 }
+
+/// A run of whole pages, never changed.
+#[derive(Debug)]
+#[cfg_attr(test, allow(dead_code, reason = "the other one is in use under Linux"))]
+pub(crate) struct Segment {
+    bytes: Vec<u8>,
+}
+
+#[cfg_attr(test, allow(dead_code, reason = "the other one is in use under Linux"))]
+impl Segment {
+    /// Keeps what is in `bytes`.
+    pub(crate) fn take(bytes: &[u8]) -> io::Result<Self> {
+        let bytes = bytes.to_vec();
+        Ok(Self { bytes })
+    }
+
+    /// Copies it, from `from` bytes on, over `memory`.
+    pub(crate) fn lay(&self, memory: &mut [u8], from: usize) -> io::Result<()> {
+        self.read(memory, from)
+    }
+
+    /// Its bytes: a memory that shows a page as changed may still have what is here.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        Some(&self.bytes)
+    }
+
+    /// Copies its bytes from `from` on to `buf`.
+    pub(crate) fn read(&self, buf: &mut [u8], from: usize) -> io::Result<()> {
+        let part = self.bytes.get(from..from + buf.len());
+        buf.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}

@@ -1,0 +1,165 @@
+//! The pages of a memory that differ from the base image, as data that copies share.
+//!
+//! Most turns change a few hundred scattered pages: each is kept by itself, and a page that a later
+//! checkpoint finds unchanged is the same allocation. A long run of pages, as a large array is, is
+//! kept as a [`Segment`]: where the system can, it is then mapped over the memory that it was taken
+//! from, so that it counts as unchanged until it is written to, and every fork maps the same.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use super::{PAGE, Segment};
+
+/// So many changed pages in a row become a segment: 1 MiB.
+const SEGMENT_FROM: usize = 256;
+
+type Page = [u8; PAGE];
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pages {
+    /// The memory's size in bytes.
+    pub(crate) memory_len: usize,
+    /// Single pages by number; they lie above the parts.
+    single: Arc<BTreeMap<u32, Arc<Page>>>,
+    /// Parts of segments by their first page; they do not overlap.
+    parts: Arc<BTreeMap<u32, Part>>,
+}
+
+#[derive(Debug, Clone)]
+struct Part {
+    segment: Arc<Segment>,
+    /// Where in the segment, in pages.
+    from: u32,
+    count: u32,
+}
+
+impl Pages {
+    /// The pages `changed` of `memory`, ascending, over what `self` has of it already. Tells also
+    /// whether any of them were mapped anew.
+    pub(crate) fn and(&self, memory: &mut [u8], changed: &[u32]) -> (Self, bool) {
+        let mut pages = Self {
+            memory_len: memory.len(),
+            ..self.clone()
+        };
+        let mut mapped = false;
+        for run in changed.chunk_by(|a, b| a + 1 == *b) {
+            let long = run.len() >= SEGMENT_FROM && !pages.has_all(memory, run);
+            // Where the system has no more room for it, pages by themselves are as good.
+            if long && pages.add_segment(memory, run).is_ok() {
+                mapped = true;
+                continue;
+            }
+            for page in run {
+                pages.add_page(memory, *page);
+            }
+        }
+        (pages, mapped)
+    }
+
+    /// Whether every page of `run` is there as it is in `memory`.
+    fn has_all(&self, memory: &[u8], run: &[u32]) -> bool {
+        run.iter().all(|page| self.has(memory, *page))
+    }
+
+    fn has(&self, memory: &[u8], page: u32) -> bool {
+        let bytes = page_of(memory, page);
+        match self.single.get(&page) {
+            Some(kept) => kept[..] == *bytes,
+            None => self.part(page).is_some_and(|(part, at)| {
+                let kept = part.segment.bytes();
+                kept.is_some_and(|kept| kept[at * PAGE..(at + 1) * PAGE] == *bytes)
+            }),
+        }
+    }
+
+    /// The part that `page` lies in, and where in its segment.
+    fn part(&self, page: u32) -> Option<(&Part, usize)> {
+        let (first, part) = self.parts.range(..=page).next_back()?;
+        let offset = page - first;
+        (offset < part.count).then_some((part, (part.from + offset) as usize))
+    }
+
+    fn add_page(&mut self, memory: &[u8], page: u32) {
+        if self.has(memory, page) {
+            return;
+        }
+        let mut bytes = [0; PAGE];
+        bytes.copy_from_slice(page_of(memory, page));
+        Arc::make_mut(&mut self.single).insert(page, Arc::new(bytes));
+    }
+
+    /// Fails before anything is changed, or not at all.
+    fn add_segment(&mut self, memory: &mut [u8], run: &[u32]) -> io::Result<()> {
+        let (first, count) = (run[0], run.len() as u32);
+        let end = first + count;
+        let range = &mut memory[first as usize * PAGE..end as usize * PAGE];
+        let segment = Segment::take(range)?;
+        segment.lay(range, 0)?;
+        let single = Arc::make_mut(&mut self.single);
+        for page in run {
+            single.remove(page);
+        }
+        let parts = Arc::make_mut(&mut self.parts);
+        let overlapped: Vec<u32> = (parts.range(..end))
+            .filter(|(at, part)| *at + part.count > first)
+            .map(|(at, _)| *at)
+            .collect();
+        for at in overlapped {
+            let Some(old) = parts.remove(&at) else {
+                continue;
+            };
+            if at < first {
+                let count = first - at;
+                parts.insert(
+                    at,
+                    Part {
+                        count,
+                        ..old.clone()
+                    },
+                );
+            }
+            let old_end = at + old.count;
+            if old_end > end {
+                let cut = end - at;
+                let rest = Part {
+                    from: old.from + cut,
+                    count: old.count - cut,
+                    segment: old.segment,
+                };
+                parts.insert(end, rest);
+            }
+        }
+        let part = Part {
+            segment: Arc::new(segment),
+            from: 0,
+            count,
+        };
+        parts.insert(first, part);
+        Ok(())
+    }
+
+    /// Lays them over `memory`, which holds the base image and is as long as the other was.
+    pub(crate) fn apply(&self, memory: &mut [u8]) -> io::Result<()> {
+        for (first, part) in self.parts.iter() {
+            let at = *first as usize * PAGE;
+            let range = &mut memory[at..at + part.count as usize * PAGE];
+            part.segment.lay(range, part.from as usize * PAGE)?;
+        }
+        for (page, bytes) in self.single.iter() {
+            let at = *page as usize * PAGE;
+            memory[at..at + PAGE].copy_from_slice(&bytes[..]);
+        }
+        Ok(())
+    }
+
+    /// Whether any of them are mapped, not copied.
+    pub(crate) fn has_segments(&self) -> bool {
+        !self.parts.is_empty()
+    }
+}
+
+fn page_of(memory: &[u8], page: u32) -> &[u8] {
+    let at = page as usize * PAGE;
+    &memory[at..at + PAGE]
+}
