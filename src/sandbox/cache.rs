@@ -1,7 +1,7 @@
 //! Files in the private cache folder: there whole, or not there.
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,13 +14,27 @@ const NEWEST: usize = 3;
 /// Writes `bytes` to `path` through a temporary file, so that no other process and no later start
 /// ever sees a part of it.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), SandboxError> {
-    let dir = path.parent().unwrap_or(Path::new("."));
+    write_with(path, &mut |to| {
+        to.write_all(bytes)
+            .map_err(|e| SandboxError::io("write", path, e))
+    })
+}
+
+/// As [`write_whole`], with what `write` writes.
+pub(crate) fn write_with(
+    path: &Path,
+    write: &mut dyn FnMut(&mut dyn Write) -> Result<(), SandboxError>,
+) -> Result<(), SandboxError> {
+    let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let dir = parent.unwrap_or(Path::new("."));
     let fail = |e| SandboxError::io("write", path, e);
-    let mut file = tempfile::Builder::new()
+    let file = tempfile::Builder::new()
         .prefix(TEMPORARY)
         .tempfile_in(dir)
         .map_err(fail)?;
-    file.write_all(bytes).map_err(fail)?;
+    let mut buffered = BufWriter::with_capacity(1 << 16, file);
+    write(&mut buffered)?;
+    let file = buffered.into_inner().map_err(|e| fail(e.into_error()))?;
     file.as_file().sync_all().map_err(fail)?;
     file.persist(path).map_err(|e| fail(e.error))?;
     #[cfg(unix)]
@@ -69,7 +83,7 @@ pub(crate) fn tidy(dir: &Path) {
         }
     }
     kept.sort();
-    for suffix in ["bin", "cwasm"] {
+    for suffix in ["bin", "sha256", "cwasm"] {
         let of_kind = |path: &Path| path.extension().is_some_and(|e| e == suffix);
         let paths = kept.iter().filter(|(_, path)| of_kind(path));
         for (_, path) in paths.rev().skip(NEWEST) {

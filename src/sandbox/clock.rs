@@ -16,15 +16,25 @@ const FROZEN_REALTIME_NS: u64 = 1_767_225_600_000_000_000;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Clock {
     /// Real time passes.
-    Running { started: Instant },
+    Running {
+        started: Instant,
+        /// What the monotonic clock showed then, in nanoseconds.
+        from: u64,
+    },
     /// Time stands still.
     Frozen,
 }
 
 impl Clock {
     pub(crate) fn running() -> Self {
+        Self::resumed(MONOTONIC_START_NS)
+    }
+
+    /// Goes on from where the monotonic clock of a session stood.
+    pub(crate) fn resumed(from: u64) -> Self {
         Self::Running {
             started: Instant::now(),
+            from,
         }
     }
 
@@ -43,7 +53,7 @@ impl Clock {
     /// Nanoseconds since a moment of the clock's own.
     pub(crate) fn monotonic(&self) -> u64 {
         match self {
-            Self::Running { started } => MONOTONIC_START_NS + coarse(started.elapsed()),
+            Self::Running { started, from } => from.saturating_add(coarse(started.elapsed())),
             Self::Frozen => MONOTONIC_START_NS / 1000,
         }
     }

@@ -64,6 +64,14 @@ pub enum SandboxError {
         /// Why not.
         source: io::Error,
     },
+    /// A snapshot cannot be saved or restored.
+    #[error("cannot use the snapshot {path}: {why}")]
+    Snapshot {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
     /// A setting cannot be met.
     #[error("{0}")]
     Setting(String),

@@ -28,6 +28,7 @@ mod runtime;
 mod session;
 mod site;
 mod slot;
+mod snapshot;
 #[cfg(unix)]
 mod stacks;
 mod stdin;
@@ -44,7 +45,8 @@ pub use guest_file::GuestFile;
 pub use limits::Limits;
 pub use mount::{Change, ChangeKind, Changes, Mount, MountMode};
 pub use output::Captured;
-pub use session::{Session, Snapshot};
+pub use session::Session;
+pub use snapshot::Snapshot;
 pub use stdin::Stdin;
 pub use stop::Cancel;
 pub use turn::Turn;

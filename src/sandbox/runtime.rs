@@ -1,8 +1,8 @@
 //! What all sessions of one sandbox share: the engine, the base image, the files of the pack, the
 //! threads that run guests, and slots kept for reuse.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use rand_chacha::ChaCha20Rng;
 use rand_chacha::rand_core::SeedableRng;
@@ -43,6 +43,8 @@ pub(crate) struct Runtime {
     /// The guest path of the pack's data folder.
     data_path: Option<Arc<str>>,
     idle: Mutex<Vec<Slot>>,
+    image_path: PathBuf,
+    image_id: OnceLock<String>,
 }
 
 impl Runtime {
@@ -57,8 +59,8 @@ impl Runtime {
         let cache = store.prepare_cache(&pack.manifest)?;
         let layout = layout(&pack)?;
         let data_path = pack.unpacked().next().map(|(_, guest)| Arc::from(guest));
-        let complete =
-            cache.join(image::file_name(&pack)).exists() && Engine::is_compiled(&pack, &cache)?;
+        let image_path = cache.join(image::file_name(&pack));
+        let complete = image_path.exists() && Engine::is_compiled(&pack, &cache)?;
         // Two processes that start at once make these once; with both there, nobody waits.
         let _lock = (!complete).then(|| cache::lock(&cache)).transpose()?;
         if !complete {
@@ -82,7 +84,18 @@ impl Runtime {
             layout,
             data_path,
             idle: Mutex::new(Vec::new()),
+            image_path,
+            image_id: OnceLock::new(),
         })
+    }
+
+    /// What tells the base image from any other.
+    pub(crate) fn image_id(&self) -> Result<String, SandboxError> {
+        if let Some(id) = self.image_id.get() {
+            return Ok(id.clone());
+        }
+        let id = image::id(&self.image, &self.image_path)?;
+        Ok(self.image_id.get_or_init(|| id).clone())
     }
 
     /// The host's half of a new session that starts with the tree `layout`.

@@ -1,6 +1,5 @@
 //! A session: turns that share their variables and files, each a transaction.
 
-use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -13,10 +12,11 @@ use super::guest_file::GuestFile;
 use super::host::GuestState;
 use super::limits::Limits;
 use super::memory::Pages;
-use super::mount::{self, Changes, Mount};
+use super::mount::{self, Changes};
 use super::output::Output;
 use super::runtime::Runtime;
 use super::slot::{Ended, Slot};
+use super::snapshot::Snapshot;
 use super::stop::{Stop, Watch};
 use super::turn::Turn;
 use super::vfs::{HOME, Quota, Tree};
@@ -28,55 +28,17 @@ use super::vfs::{HOME, Quota, Tree};
 /// on. An ordinary exception leaves what the turn did until then, as in a notebook. Dropping the
 /// future of [`Session::run`] stops the turn in the same way.
 pub struct Session {
-    runtime: Arc<Runtime>,
-    mounts: Arc<Vec<Mount>>,
-    site: Option<Arc<str>>,
-    limits: Limits,
+    ground: Ground,
     turns: u32,
     at_rest: Arc<Mutex<AtRest>>,
 }
 
-/// A session as it was between two turns: data that nothing changes any more, and that sessions
-/// share. Cheap to clone and to keep: what two snapshots of a session have in common is there once.
+/// What a session stands on and never changes.
 #[derive(Clone)]
-pub struct Snapshot {
-    runtime: Arc<Runtime>,
-    mounts: Arc<Vec<Mount>>,
-    site: Option<Arc<str>>,
-    limits: Limits,
-    turns: u32,
-    checkpoint: Checkpoint,
-}
-
-impl Snapshot {
-    /// Turns run until then.
-    pub fn turns(&self) -> u32 {
-        self.turns
-    }
-
-    /// A session that starts there. It costs nothing until it runs, and then what it changes.
-    ///
-    /// It has the snapshot's files, variables and random generators: two sessions that start at one
-    /// snapshot draw the same random numbers.
-    pub fn session(&self) -> Session {
-        Session {
-            runtime: self.runtime.clone(),
-            mounts: self.mounts.clone(),
-            site: self.site.clone(),
-            limits: self.limits.clone(),
-            turns: self.turns,
-            at_rest: Arc::new(Mutex::new(AtRest {
-                slot: None,
-                checkpoint: self.checkpoint.clone(),
-            })),
-        }
-    }
-}
-
-impl fmt::Debug for Snapshot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Snapshot(after {} turns)", self.turns)
-    }
+pub(super) struct Ground {
+    pub(super) runtime: Arc<Runtime>,
+    pub(super) grants: Grants,
+    pub(super) limits: Limits,
 }
 
 /// The session between turns. The slot is an optimisation: the checkpoint alone is the session.
@@ -86,12 +48,12 @@ struct AtRest {
 }
 
 #[derive(Clone)]
-struct Checkpoint {
+pub(super) struct Checkpoint {
     /// `None`: the base image itself.
-    pages: Option<Arc<Pages>>,
-    state: GuestState,
+    pub(super) pages: Option<Arc<Pages>>,
+    pub(super) state: GuestState,
     /// Whether anything ran; the first turn seeds.
-    started: bool,
+    pub(super) started: bool,
 }
 
 impl AtRest {
@@ -126,10 +88,11 @@ impl Session {
     ) -> Result<Self, SandboxError> {
         let state = runtime.fresh_state(&grants.layout, &limits, seed)?;
         Ok(Self {
-            runtime,
-            mounts: grants.mounts,
-            site: grants.site,
-            limits,
+            ground: Ground {
+                runtime,
+                grants,
+                limits,
+            },
             turns: 0,
             at_rest: Arc::new(Mutex::new(AtRest {
                 slot: None,
@@ -168,7 +131,7 @@ impl Session {
 
     async fn run_turn(&mut self, turn: Turn, last: bool) -> Result<Execution, SandboxError> {
         let job = self.job(turn, last);
-        let (execution, slot) = self.runtime.guest.spawn(job).await?;
+        let (execution, slot) = self.ground.runtime.guest.spawn(job).await?;
         // Only here, where the caller is still waiting: a turn whose future was dropped must not
         // come back, however far it got.
         lock(&self.at_rest).slot = slot;
@@ -181,15 +144,25 @@ impl Session {
     ///
     /// [`SandboxError`] when the system does not tell which pages have changed.
     pub fn checkpoint(&self) -> Result<Snapshot, SandboxError> {
-        let checkpoint = lock(&self.at_rest).checkpoint_now(&self.runtime)?.clone();
         Ok(Snapshot {
-            runtime: self.runtime.clone(),
-            mounts: self.mounts.clone(),
-            site: self.site.clone(),
-            limits: self.limits.clone(),
+            ground: self.ground.clone(),
             turns: self.turns,
-            checkpoint,
+            checkpoint: lock(&self.at_rest)
+                .checkpoint_now(&self.ground.runtime)?
+                .clone(),
         })
+    }
+
+    /// A session that starts at `snapshot`.
+    pub(super) fn at(snapshot: &Snapshot) -> Self {
+        Self {
+            ground: snapshot.ground.clone(),
+            turns: snapshot.turns,
+            at_rest: Arc::new(Mutex::new(AtRest {
+                slot: None,
+                checkpoint: snapshot.checkpoint.clone(),
+            })),
+        }
     }
 
     /// A second session that is as this one is now; neither sees what the other does from here on.
@@ -211,7 +184,7 @@ impl Session {
     /// What the turns so far changed in the mounts, and left in the home folder.
     pub fn changes(&self) -> Changes {
         let mut at_rest = lock(&self.at_rest);
-        Changes::of(at_rest.tree(), &self.mounts)
+        Changes::of(at_rest.tree(), &self.ground.grants.mounts)
     }
 
     /// Writes those of `changes` that lie in mounts with [`MountMode::Commit`] back to the host. The
@@ -240,7 +213,7 @@ impl Session {
         turn: Turn,
     ) -> impl Future<Output = Result<Execution, SandboxError>> + Send + use<> {
         let job = self.job(turn, true);
-        let runtime = self.runtime;
+        let runtime = self.ground.runtime;
         async move {
             let (execution, slot) = job.await?;
             if let Some(slot) = slot {
@@ -260,13 +233,16 @@ impl Session {
             .name
             .clone()
             .unwrap_or_else(|| format!("<turn {}>", self.turns));
-        let limits = turn.limits.clone().unwrap_or_else(|| self.limits.clone());
-        let (runtime, at_rest) = (self.runtime.clone(), self.at_rest.clone());
+        let limits = turn
+            .limits
+            .clone()
+            .unwrap_or_else(|| self.ground.limits.clone());
+        let (runtime, at_rest) = (self.ground.runtime.clone(), self.at_rest.clone());
         let job = Job {
             turn,
             name,
             limits,
-            site: self.site.clone(),
+            site: self.ground.grants.site.clone(),
             last,
         };
         async move { run_turn(&runtime, &at_rest, job).await }

@@ -33,3 +33,4 @@ mod run_input;
 mod run_once;
 mod run_replies;
 mod run_stop;
+mod snapshots;

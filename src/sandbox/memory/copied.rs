@@ -33,6 +33,11 @@ impl Image {
         self.bytes.len()
     }
 
+    #[cfg_attr(test, allow(dead_code, reason = "the other one is in use under Linux"))]
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// Lays the image over the first `len()` bytes of `memory`.
     pub(crate) fn lay(&self, memory: &mut [u8]) -> io::Result<()> {
         memory[..self.bytes.len()].copy_from_slice(&self.bytes);

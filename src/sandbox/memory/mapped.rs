@@ -59,7 +59,7 @@ impl Image {
         self.len
     }
 
-    fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         // SAFETY: `view` maps `len` readable bytes for the lifetime of `self`. The file lies in a
         // folder private to the user and is only ever replaced by rename, never written again.
         unsafe { std::slice::from_raw_parts(self.view, self.len) }

@@ -6,7 +6,7 @@
 //! from, so that it counts as unchanged until it is written to, and every fork maps the same.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use super::{PAGE, Segment};
@@ -151,6 +151,86 @@ impl Pages {
             memory[at..at + PAGE].copy_from_slice(&bytes[..]);
         }
         Ok(())
+    }
+
+    /// Runs of pages, ascending: the first page and how many.
+    pub(crate) fn runs(&self) -> Vec<(u32, u32)> {
+        let mut all: Vec<u32> = self.single.keys().copied().collect();
+        for (first, part) in self.parts.iter() {
+            all.extend(*first..first + part.count);
+        }
+        all.sort_unstable();
+        all.dedup();
+        let runs = all.chunk_by(|a, b| a + 1 == *b);
+        runs.map(|run| (run[0], run.len() as u32)).collect()
+    }
+
+    /// Writes the bytes of all runs, one after the other.
+    pub(crate) fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
+        let mut buf = [0; PAGE];
+        for (first, count) in self.runs() {
+            for page in first..first + count {
+                match (self.single.get(&page), self.part(page)) {
+                    (Some(bytes), _) => to.write_all(&bytes[..])?,
+                    (None, Some((part, at))) => {
+                        part.segment.read(&mut buf, at * PAGE)?;
+                        to.write_all(&buf)?;
+                    }
+                    (None, None) => return Err(io::ErrorKind::NotFound.into()),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The pages of `runs`, whose bytes follow in `from`. Runs that are not ascending, or do not lie
+    /// in a memory of `memory_len` bytes, are refused.
+    pub(crate) fn read_from(
+        memory_len: usize,
+        runs: &[(u32, u32)],
+        from: &mut dyn Read,
+    ) -> io::Result<Self> {
+        let odd = || io::Error::new(io::ErrorKind::InvalidData, "its pages are in no order");
+        let pages = (memory_len / PAGE) as u32;
+        let mut single = BTreeMap::new();
+        let mut parts = BTreeMap::new();
+        let mut behind = 0;
+        for (first, count) in runs {
+            let end = first.checked_add(*count).ok_or_else(odd)?;
+            if *count == 0 || *first < behind || end > pages {
+                return Err(odd());
+            }
+            behind = end;
+            if *count as usize >= SEGMENT_FROM {
+                let mut bytes = Vec::new();
+                let len = u64::from(*count) * PAGE as u64;
+                Read::take(&mut *from, len).read_to_end(&mut bytes)?;
+                if bytes.len() as u64 != len {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                let segment = Arc::new(Segment::take(&bytes)?);
+                let (from, count) = (0, *count);
+                parts.insert(
+                    *first,
+                    Part {
+                        segment,
+                        from,
+                        count,
+                    },
+                );
+                continue;
+            }
+            for page in *first..end {
+                let mut bytes = [0; PAGE];
+                from.read_exact(&mut bytes)?;
+                single.insert(page, Arc::new(bytes));
+            }
+        }
+        Ok(Self {
+            memory_len,
+            single: Arc::new(single),
+            parts: Arc::new(parts),
+        })
     }
 
     /// Whether any of them are mapped, not copied.

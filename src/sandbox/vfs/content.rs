@@ -202,6 +202,51 @@ impl Content {
         self.len = len;
     }
 
+    /// The number and length of each chunk of its own.
+    pub(super) fn chunk_lens(&self) -> Vec<(u64, u32)> {
+        let chunks = self.chunks.iter();
+        chunks
+            .map(|(number, c)| (*number, c.len() as u32))
+            .collect()
+    }
+
+    /// Writes its chunks, one after the other.
+    pub(super) fn write_chunks(&self, to: &mut dyn io::Write) -> io::Result<()> {
+        self.chunks
+            .values()
+            .try_for_each(|chunk| to.write_all(chunk))
+    }
+
+    /// A file of `len` bytes whose `chunks` (number, length) follow in `from`. What is not as a
+    /// file of ours can be is refused.
+    pub(super) fn read(
+        len: u64,
+        chunks: &[(u64, u32)],
+        from: &mut dyn io::Read,
+    ) -> io::Result<Self> {
+        let mut read = BTreeMap::new();
+        for (number, chunk_len) in chunks {
+            let end = number
+                .checked_mul(CHUNK)
+                .and_then(|at| at.checked_add((*chunk_len).into()));
+            let fits = end.is_some_and(|end| end <= len) && u64::from(*chunk_len) <= CHUNK;
+            if !fits || read.contains_key(number) {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "it holds a file that is longer than it says",
+                ));
+            }
+            let mut bytes = vec![0; *chunk_len as usize];
+            from.read_exact(&mut bytes)?;
+            read.insert(*number, Arc::new(bytes));
+        }
+        Ok(Self {
+            len,
+            chunks: Arc::new(read),
+            base: None,
+        })
+    }
+
     /// Writes all of it to `to`, a piece at a time.
     pub(crate) fn copy_to(&self, to: &mut dyn io::Write) -> io::Result<()> {
         let mut buf = vec![0; CHUNK as usize];

@@ -8,9 +8,10 @@
 //!
 //! `node` holds what a file, folder or link is; `content` the bytes of one file; `tree` all nodes
 //! and counts; `walk` follows paths; `names` and `files` are the operations on names and on what is
-//! in files; `mounts` brings in the host's folders; this file the layout.
+//! in files; `mounts` brings in the host's folders; `data` is the guest's files at rest; this file the layout.
 
 mod content;
+mod data;
 mod files;
 mod host;
 mod mounts;
@@ -24,6 +25,7 @@ mod walk;
 mod tests;
 
 pub(crate) use content::Content;
+pub(crate) use data::{Numbers, Target, TreeData, write_bytes};
 pub(crate) use host::{HostFile, HostFolder, HostKind, HostMeta};
 pub(crate) use mounts::MountPoint;
 pub(crate) use node::{Entry, Ino, Kind, Stat};
@@ -36,6 +38,8 @@ use tree::ROOT;
 
 /// The guest's current folder and home.
 pub(crate) const HOME: &str = "/home/user";
+/// The other folder that it may write to.
+const TMP: &str = "/tmp";
 
 /// The pack's files, opened once per process and shared by every sandbox.
 pub(crate) struct PackFiles {
@@ -53,7 +57,7 @@ pub(crate) fn layout(pack: &PackFiles, now: u64) -> Tree {
         tree.place_dir(dir);
     }
     tree.place("/dev/null", Kind::Null);
-    for dir in [HOME, "/tmp"] {
+    for dir in [HOME, TMP] {
         let ino = tree.place_dir(dir);
         if let Ok(node) = tree.node_mut(ino) {
             node.writable = true;

@@ -7,7 +7,7 @@ use super::tree::{ROOT, Tree};
 use crate::sandbox::wasi::{Errno, Result};
 
 const MAX_SYMLINKS: u32 = 32;
-const MAX_NAME: usize = 255;
+pub(super) const MAX_NAME: usize = 255;
 /// Folders within folders; keeps every walk short.
 pub(super) const MAX_DEPTH: usize = 128;
 /// Names still to walk, when links have put theirs in front.

@@ -79,6 +79,32 @@ impl Fds {
         }
     }
 
+    pub(super) fn slots(&self) -> &[Option<Fd>] {
+        &self.slots
+    }
+
+    pub(super) fn close_streams(&mut self) {
+        for slot in self.slots.iter_mut().take(3) {
+            *slot = None;
+        }
+    }
+
+    /// Puts `new` at the number `fd`, which is free.
+    pub(super) fn open_at(&mut self, fd: u32, new: Fd, tree: &mut Tree) -> Result<()> {
+        let at = fd as usize;
+        if u64::from(fd) >= self.max || self.slots.get(at).is_some_and(Option::is_some) {
+            return Err(Errno::Badf);
+        }
+        if let Fd::File { ino, .. } | Fd::Dir { ino, .. } = &new {
+            tree.opened(*ino)?;
+        }
+        if at >= self.slots.len() {
+            self.slots.resize(at + 1, None);
+        }
+        self.slots[at] = Some(new);
+        Ok(())
+    }
+
     /// Puts `new` at the lowest free number.
     pub(crate) fn open(&mut self, new: Fd, tree: &mut Tree) -> Result<u32> {
         let free = self.slots.iter().position(Option::is_none);

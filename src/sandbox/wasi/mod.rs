@@ -7,12 +7,14 @@
 
 mod abi;
 mod fds;
+mod fds_data;
 mod files;
 mod path;
 mod stat;
 
 pub(crate) use abi::{Errno, Guest, Result};
 pub(crate) use fds::Fds;
+pub(crate) use fds_data::FdData;
 
 use std::time::Duration;
 

@@ -1,0 +1,73 @@
+//! A session at rest, as data: kept in memory, or as one file.
+//!
+//! A snapshot is the pages that differ from the base image, the guest's own files, its descriptors and
+//! the state of its clock and random generator. It holds no code but what is in that memory, which
+//! runs in the sandbox: one from a stranger is as safe to start as any other code. `file` is the
+//! format, and reads it with that in mind.
+
+mod file;
+
+use std::fmt;
+use std::fs::File;
+use std::path::Path;
+
+use super::error::SandboxError;
+use super::session::{Checkpoint, Ground, Session};
+use super::{Sandbox, cache};
+
+/// A session as it was between two turns: data that nothing changes any more, and that sessions
+/// share. Cheap to clone and to keep: what two snapshots of a session have in common is there once.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub(super) ground: Ground,
+    pub(super) turns: u32,
+    pub(super) checkpoint: Checkpoint,
+}
+
+impl Snapshot {
+    /// Turns run until then.
+    pub fn turns(&self) -> u32 {
+        self.turns
+    }
+
+    /// A session that starts there. It costs nothing until it runs, and then what it changes.
+    ///
+    /// It has the snapshot's files, variables and random generators: two sessions that start at one
+    /// snapshot draw the same random numbers.
+    pub fn session(&self) -> Session {
+        Session::at(self)
+    }
+
+    /// Writes it to `path`, through a temporary file, so that `path` is whole or as it was.
+    ///
+    /// Mounts and added packages are not in it, but are named where it is restored. What is left
+    /// unread of stdin is not kept.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Snapshot`] when a file of a mount is open, or changes in a mount are neither
+    /// committed nor given up; [`SandboxError::Io`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SandboxError> {
+        let path = path.as_ref();
+        cache::write_with(path, &mut |to| file::write(self, path, to))
+    }
+
+    /// Reads a snapshot that [`Snapshot::save`] has written, to go on in `sandbox`, with its limits,
+    /// mounts and packages. The file may come from anybody.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Snapshot`] when it is no snapshot, is damaged, is of another pack or version, or
+    /// is larger than the sandbox's limits allow; [`SandboxError::Io`].
+    pub fn load(sandbox: &Sandbox, path: impl AsRef<Path>) -> Result<Self, SandboxError> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|e| SandboxError::io("open", path, e))?;
+        file::read(sandbox, path, file)
+    }
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Snapshot(after {} turns)", self.turns)
+    }
+}
