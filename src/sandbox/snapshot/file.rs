@@ -219,7 +219,7 @@ fn short(hash: &str) -> &str {
 }
 
 /// Checks the beginning, the version and the hash at the end, and gives what lies between.
-fn check(mut file: File) -> io::Result<impl Read + io::BufRead> {
+fn check(mut file: File) -> io::Result<impl io::BufRead> {
     let odd = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     let len = file.metadata()?.len();
     let begin = (MAGIC.len() + 4) as u64;
