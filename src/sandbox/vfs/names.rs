@@ -24,6 +24,14 @@ impl Tree {
         Ok(())
     }
 
+    /// What is no folder cannot have a name that ends in a slash.
+    fn check_plain(place: &Place) -> Result<()> {
+        match (place.must_be_dir, place.node) {
+            (true, None) => Err(Errno::Noent),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn create_file(&mut self, place: &Place, quota: &Quota, now: u64) -> Result<Ino> {
         if place.must_be_dir {
             return Err(Errno::Isdir);
@@ -48,6 +56,7 @@ impl Tree {
         if target.is_empty() {
             return Err(Errno::Noent);
         }
+        Self::check_plain(place)?;
         self.create(place, Kind::Symlink(target.into()), quota, now)
     }
 
@@ -73,6 +82,7 @@ impl Tree {
         if node.hosted || !node.writable || matches!(node.kind, Kind::Dir(_)) {
             return Err(Errno::Perm);
         }
+        Self::check_plain(place)?;
         self.check_new(place, quota)?;
         let node = self.node_mut(ino)?;
         node.links += 1;
@@ -94,12 +104,15 @@ impl Tree {
 
     pub(crate) fn remove_dir(&mut self, place: &Place, now: u64) -> Result<()> {
         let ino = place.node.ok_or(Errno::Noent)?;
+        // The answers of Linux.
+        match &*place.name {
+            "." => return Err(Errno::Inval),
+            ".." => return Err(Errno::Notempty),
+            _ => {}
+        }
         self.ensure_listed(ino)?;
         if !self.dir(ino)?.entries.is_empty() {
             return Err(Errno::Notempty);
-        }
-        if &*place.name == "." {
-            return Err(Errno::Inval);
         }
         self.drop_name(place, ino, now)
     }
@@ -130,8 +143,8 @@ impl Tree {
 
     pub(crate) fn rename(&mut self, from: &Place, to: &Place, now: u64) -> Result<()> {
         let ino = from.node.ok_or(Errno::Noent)?;
-        if &*from.name == "." || &*to.name == "." {
-            return Err(Errno::Inval);
+        if [from, to].iter().any(|place| matches!(&*place.name, "." | "..")) {
+            return Err(Errno::Busy);
         }
         if self.node(from.dir)?.dev != self.node(to.dir)?.dev {
             return Err(Errno::Xdev);

@@ -10,13 +10,16 @@ const MAX_SYMLINKS: u32 = 32;
 const MAX_NAME: usize = 255;
 /// Folders within folders; keeps every walk short.
 pub(super) const MAX_DEPTH: usize = 128;
+/// Names still to walk, when links have put theirs in front.
+const MAX_NAMES: usize = 4096;
 
 /// Where a path leads: the folder of its last name, that name, and the node if it is there.
 pub(crate) struct Place {
     pub(crate) dir: Ino,
     pub(crate) name: Arc<str>,
     pub(crate) node: Option<Ino>,
-    /// The path ended in a slash (or `.`), so only a folder will do.
+    /// The path ended in a slash, so only a folder will do. Where it ended in `.` or `..`, that is
+    /// the name.
     pub(crate) must_be_dir: bool,
 }
 
@@ -30,21 +33,27 @@ impl Tree {
         // Names still to walk, last first, so that a link's target can be pushed in front.
         let mut todo: Vec<Arc<str>> = Vec::new();
         push_names(&mut todo, path);
-        let mut must_be_dir = path.ends_with('/') || path.ends_with("/.");
+        let mut must_be_dir = path.ends_with('/');
+        let mut dots = ".";
         let mut here = if path.starts_with('/') { ROOT } else { from };
         let mut links = 0;
         loop {
             let parent = self.dir(here)?.parent;
             let Some(name) = todo.pop() else {
-                // The path was `.`, `/` or ended in `..`: the folder itself.
+                // The path was `/` or ended in `.` or `..`: the folder itself.
                 return Ok(Place {
                     dir: parent,
-                    name: Arc::from("."),
+                    name: Arc::from(dots),
                     node: Some(here),
                     must_be_dir: true,
                 });
             };
+            if &*name == "." {
+                dots = ".";
+                continue;
+            }
             if &*name == ".." {
+                dots = "..";
                 here = parent;
                 continue;
             }
@@ -59,7 +68,7 @@ impl Tree {
                 && (!last || follow_last)
             {
                 links += 1;
-                if links > MAX_SYMLINKS || todo.len() > MAX_DEPTH * 4 {
+                if links > MAX_SYMLINKS || todo.len() > MAX_NAMES {
                     return Err(Errno::Loop);
                 }
                 if last && target.ends_with('/') {
@@ -115,9 +124,5 @@ impl Tree {
 }
 
 fn push_names(todo: &mut Vec<Arc<str>>, path: &str) {
-    todo.extend(
-        path.rsplit('/')
-            .filter(|n| !n.is_empty() && *n != ".")
-            .map(Arc::from),
-    );
+    todo.extend(path.rsplit('/').filter(|n| !n.is_empty()).map(Arc::from));
 }
