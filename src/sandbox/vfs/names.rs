@@ -143,7 +143,10 @@ impl Tree {
 
     pub(crate) fn rename(&mut self, from: &Place, to: &Place, now: u64) -> Result<()> {
         let ino = from.node.ok_or(Errno::Noent)?;
-        if [from, to].iter().any(|place| matches!(&*place.name, "." | "..")) {
+        if [from, to]
+            .iter()
+            .any(|place| matches!(&*place.name, "." | ".."))
+        {
             return Err(Errno::Busy);
         }
         if self.node(from.dir)?.dev != self.node(to.dir)?.dev {
@@ -151,12 +154,13 @@ impl Tree {
         }
         self.check_writable(to.dir)?;
         self.check_removable(from, ino)?;
-        if to.node == Some(ino) {
-            return Ok(());
-        }
+        self.check_movable(ino)?;
         let moving_dir = self.is_dir(ino);
         if !moving_dir && (from.must_be_dir || to.must_be_dir) {
             return Err(Errno::Notdir);
+        }
+        if to.node == Some(ino) {
+            return Ok(());
         }
         if moving_dir {
             // A folder cannot move into itself.
@@ -197,6 +201,15 @@ impl Tree {
         Ok(())
     }
 
+    /// A pipe, device or socket of the host stays where it is: it could not be made anew elsewhere
+    /// when the changes are written back.
+    fn check_movable(&self, ino: Ino) -> Result<()> {
+        match self.node(ino)?.kind {
+            Kind::Special(_) => Err(Errno::Perm),
+            _ => Ok(()),
+        }
+    }
+
     /// Lists every folder of a mount at and below `ino`.
     fn list_all(&mut self, ino: Ino) -> Result<()> {
         let mut todo = vec![(ino, 0)];
@@ -206,6 +219,9 @@ impl Tree {
             }
             self.ensure_listed(ino)?;
             let below: Vec<Ino> = self.dir(ino)?.entries.values().copied().collect();
+            for ino in &below {
+                self.check_movable(*ino)?;
+            }
             todo.extend((below.into_iter().filter(|i| self.is_dir(*i))).map(|i| (i, depth + 1)));
         }
         Ok(())
