@@ -6,6 +6,7 @@
 //! `demo` the commands with a model, against the scripted `model_server`; `artifacts` the pictures
 //! and files that code leaves.
 
+mod host_folder;
 mod model_server;
 mod support;
 
