@@ -139,13 +139,13 @@ fn in_order<'a>(
 
 /// Whether what is there now is of the kind that was there.
 fn same_kind(change: &Change) -> bool {
-    match (&change.new, change.old.as_ref().map(|meta| &meta.kind)) {
+    matches!(
+        (&change.new, change.old.as_ref().map(|meta| &meta.kind)),
         (Some(New::File(_)), Some(HostKind::File))
-        | (Some(New::Dir), Some(HostKind::Dir))
-        | (None, _)
-        | (_, None) => true,
-        _ => false,
-    }
+            | (Some(New::Dir), Some(HostKind::Dir))
+            | (None, _)
+            | (_, None)
+    )
 }
 
 /// All changes by mount and path.
