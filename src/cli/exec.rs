@@ -38,7 +38,10 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         .limits(exec.limits.limits())
         .build()
         .await?;
-    let sandbox = mounts::grant(sandbox, &exec.files, exec.diff)?;
+    let sandbox = match mounts::grant(sandbox, &exec.files, exec.diff) {
+        Ok(sandbox) => sandbox,
+        Err(e) => return Ok(exit::wrong(&e)),
+    };
     // Only now: until here Ctrl-C ends the process, and the next start goes on from there.
     let cancel = Cancel::new();
     cancel_on_ctrl_c(&cancel).await;

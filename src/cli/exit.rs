@@ -4,6 +4,8 @@ use std::process::ExitCode;
 
 use crate::sandbox::{Execution, Outcome};
 
+/// The command line is wrong.
+const WRONG: u8 = 2;
 /// The runner itself failed.
 pub(super) const FAILED: u8 = 125;
 const TIMED_OUT: u8 = 124;
@@ -31,6 +33,12 @@ pub(super) fn code(code: i32) -> ExitCode {
 /// Whoever read stdout has gone away: as a process ends that SIGPIPE kills.
 pub(super) fn unread() -> ExitCode {
     ExitCode::from(141)
+}
+
+/// Says what is wrong with the command line, where that shows only after it was parsed.
+pub(super) fn wrong(error: &anyhow::Error) -> ExitCode {
+    anstream::eprintln!("codeact: {error:#}");
+    ExitCode::from(WRONG)
 }
 
 /// Says what went wrong with the runner.

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::args::{Global, ModelArgs, Run};
 use super::exec::cancel_on_ctrl_c;
 use super::mounts::Written;
-use super::{artifacts, input, mounts, settings};
+use super::{artifacts, exit, input, mounts, settings};
 use crate::agent::{Agent, Ending};
 use crate::event::EventSink;
 use crate::llm::{ModelOptions, Resolved, resolve};
@@ -55,7 +55,10 @@ pub(super) async fn solve(
         .limits(run.limits.limits())
         .build()
         .await?;
-    let sandbox = mounts::grant(sandbox, &run.files, false)?;
+    let sandbox = match mounts::grant(sandbox, &run.files, false) {
+        Ok(sandbox) => sandbox,
+        Err(e) => return Ok(exit::wrong(&e)),
+    };
     let cancel = Cancel::new();
     cancel_on_ctrl_c(&cancel).await;
     let events = if run.json {

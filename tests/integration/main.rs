@@ -4,8 +4,9 @@
 //! what the command promises; `limits*` each bound; `attacks` what hostile code tries; `library*`
 //! the crate as an embedder uses it; `agent*` the loop with a model made for the test; `run*` and
 //! `demo` the commands with a model, against the scripted `model_server`; `artifacts` the pictures
-//! and files that code leaves.
+//! and files that code leaves; `mounts*` folders of the host, which `host_folder` makes.
 
+mod host_folder;
 mod model_server;
 mod support;
 
@@ -26,6 +27,10 @@ mod library_isolation;
 mod library_rollback;
 mod limits;
 mod limits_files;
+mod mounts;
+mod mounts_commit;
+mod mounts_conflict;
+mod mounts_session;
 mod packages;
 mod run_command;
 mod run_failures;

@@ -280,11 +280,10 @@ fn says_the_same(folder: &Arc<HostFolder>, path: &Arc<str>, meta: &HostMeta, new
     if meta.kind != HostKind::File || content.len() != meta.len || meta.len > MAX_COMPARED {
         return false;
     }
-    let old = Content::of(Arc::new(HostFile::new(
-        folder.clone(),
-        path.clone(),
-        meta.clone(),
-    )));
+    let old = HostFile::new(folder.clone(), path.clone(), meta.clone());
+    let (Ok(old), Ok(content)) = (Content::of(Arc::new(old)).apart(), content.apart()) else {
+        return false;
+    };
     let (mut one, mut other) = (vec![0; 1 << 16], vec![0; 1 << 16]);
     let mut at = 0;
     while at < meta.len {

@@ -5,11 +5,12 @@
 //! under a temporary name and is renamed when it is whole; additions come before removals, so that
 //! a commit that is cut off has lost nothing.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Component, Path};
 
 use cap_fs_ext::DirExt;
-use cap_std::fs::{Dir, OpenOptions};
+use cap_std::fs::{Dir, OpenOptions, Permissions};
 
 use super::changes::{Change, ChangeKind, New};
 use crate::sandbox::error::SandboxError;
@@ -20,27 +21,75 @@ pub(super) fn write<'a>(changes: impl Iterator<Item = &'a Change>) -> Result<(),
     let changes: Vec<_> = changes
         .filter_map(|change| Some((change, change.folder.as_deref()?)))
         .collect();
+    let by_path: ByPath = (changes.iter())
+        .map(|(change, _)| ((change.mount, &*change.path), *change))
+        .collect();
     let conflicts: Vec<String> = (changes.iter())
         .filter_map(|(change, folder)| {
-            let why = conflict(change, folder)?;
+            let why = conflict(change, folder, &by_path)?;
             Some(format!("{}: {why}", shown(change)))
         })
         .collect();
     if !conflicts.is_empty() {
         return Err(SandboxError::Conflict { conflicts });
     }
+    let steps = in_order(&changes);
+    let mut held = hold(&steps)?;
     let mut written = Vec::new();
-    for (change, folder, step) in in_order(&changes) {
-        if let Err(source) = step.take(change, folder) {
-            return Err(SandboxError::Commit {
-                path: shown(change),
-                written,
-                source,
-            });
+    for (at, (change, folder, step)) in steps.iter().enumerate() {
+        if let Err(source) = step.take(change, folder, held.remove(&at)) {
+            return Err(failed(change, written, source));
         }
         written.push(shown(change));
     }
     Ok(())
+}
+
+fn failed(change: &Change, written: Vec<String>, source: io::Error) -> SandboxError {
+    SandboxError::Commit {
+        path: shown(change),
+        written,
+        source,
+    }
+}
+
+/// Opens, while they are there, the files whose bytes belong to another name now, and whose own name
+/// has its turn before that one: by the number of the step that needs them.
+fn hold(steps: &[(&Change, &HostFolder, Step)]) -> Result<BTreeMap<usize, Source>, SandboxError> {
+    let mut turns = BTreeMap::new();
+    for (at, (change, ..)) in steps.iter().enumerate() {
+        turns.entry((change.mount, &*change.path)).or_insert(at);
+    }
+    let mut held = BTreeMap::new();
+    for (at, (change, _, step)) in steps.iter().enumerate() {
+        if let (Step::Put, Some(New::File(content))) = (step, &change.new)
+            && let Some(base) = content.base()
+            && base.path != change.path
+            && (turns.get(&(change.mount, &*base.path))).is_some_and(|turn| *turn < at)
+        {
+            let source = Source::of(content).map_err(|e| failed(change, Vec::new(), e))?;
+            held.insert(at, source);
+        }
+    }
+    Ok(held)
+}
+
+/// What a file is written from.
+struct Source {
+    content: Content,
+    /// Those of the host's file below: a script that was moved stays one.
+    permissions: Option<Permissions>,
+}
+
+impl Source {
+    fn of(content: &Content) -> io::Result<Self> {
+        Ok(Self {
+            permissions: (content.base())
+                .map(|base| base.permissions())
+                .transpose()?,
+            content: content.apart()?,
+        })
+    }
 }
 
 fn shown(change: &Change) -> String {
@@ -99,8 +148,11 @@ fn same_kind(change: &Change) -> bool {
     )
 }
 
+/// All changes by mount and path.
+type ByPath<'a> = BTreeMap<(Option<usize>, &'a str), &'a Change>;
+
 /// Why `change` cannot be written, if it cannot.
-fn conflict(change: &Change, folder: &HostFolder) -> Option<String> {
+fn conflict(change: &Change, folder: &HostFolder, all: &ByPath) -> Option<String> {
     if let Some(New::Symlink(target)) = &change.new
         && !stays_inside(&change.path, target)
     {
@@ -110,16 +162,47 @@ fn conflict(change: &Change, folder: &HostFolder) -> Option<String> {
         return Some("the name means something else to this system".into());
     }
     match (&change.old, folder.meta(&change.path)) {
-        (Some(old), Ok(now)) if unchanged(old, &now) => None,
-        (Some(_), Ok(_)) => Some("it was changed meanwhile".into()),
-        (Some(_), Err(e)) if e.kind() == io::ErrorKind::NotFound => {
-            Some("it was removed meanwhile".into())
+        (Some(old), Ok(now)) if unchanged(old, &now) => {
+            let goes = old.kind == HostKind::Dir && !matches!(change.new, Some(New::Dir));
+            goes.then(|| holds_more(change, folder, all)).flatten()
         }
+        (Some(_), Ok(_)) => Some("it was changed meanwhile".into()),
+        (Some(_), Err(e)) if is_missing(&e) => Some("it was removed meanwhile".into()),
         (None, Ok(_)) => Some("it was made meanwhile".into()),
-        (None, Err(e)) if e.kind() == io::ErrorKind::NotFound => None,
-        // The folder it would lie in is a change of its own, checked as such.
-        (None, Err(e)) if e.kind() == io::ErrorKind::NotADirectory => None,
+        (None, Err(e)) if is_missing(&e) => {
+            let parent = change.path.rsplit_once('/')?.0;
+            let made = (all.get(&(change.mount, parent)))
+                .is_some_and(|parent| matches!(parent.new, Some(New::Dir)));
+            let there = || {
+                folder
+                    .meta(parent)
+                    .is_ok_and(|now| now.kind == HostKind::Dir)
+            };
+            (!made && !there()).then(|| "the folder it lies in was removed meanwhile".into())
+        }
         (_, Err(e)) => Some(e.to_string()),
+    }
+}
+
+/// Whether nothing is there, or no folder on the way.
+fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// What else lies in a folder that goes: it would have to stay.
+fn holds_more(change: &Change, folder: &HostFolder, all: &ByPath) -> Option<String> {
+    let goes = |name: &str| {
+        let path = format!("{}/{name}", change.path);
+        all.get(&(change.mount, &*path))
+            .is_some_and(|c| c.old.is_some())
+    };
+    match folder.other_name(&change.path, goes) {
+        Ok(None) => None,
+        Ok(Some(name)) => Some(format!("{name:?} is in it, which the code did not see")),
+        Err(e) => Some(e.to_string()),
     }
 }
 
@@ -156,7 +239,7 @@ fn has_a_name_everywhere(path: &str) -> bool {
 }
 
 impl Step {
-    fn take(self, change: &Change, folder: &HostFolder) -> io::Result<()> {
+    fn take(self, change: &Change, folder: &HostFolder, held: Option<Source>) -> io::Result<()> {
         let (dir, name) = folder.parent(&change.path)?;
         if let Some(old) = &change.old {
             let now = folder.meta(&change.path);
@@ -177,7 +260,8 @@ impl Step {
             (Step::Put, Some(New::Symlink(target)), _) => DirExt::symlink(&dir, &**target, name),
             (Step::Put, Some(New::File(content)), _) => {
                 let replace = change.old.is_some() && same_kind(change);
-                put_file(&dir, name, content, replace)
+                let source = held.map_or_else(|| Source::of(content), Ok)?;
+                put_file(&dir, name, source, replace)
             }
             (Step::Put, None, _) => Ok(()),
         }
@@ -185,17 +269,21 @@ impl Step {
 }
 
 /// Writes a file whole, under a temporary name, and renames it.
-fn put_file(dir: &Dir, name: &str, content: &Content, replace: bool) -> io::Result<()> {
+fn put_file(dir: &Dir, name: &str, source: Source, replace: bool) -> io::Result<()> {
     let temporary = format!(".codeact-{:016x}.tmp", random()?);
     let put = || {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
         let mut file = dir.open_with(&temporary, &options)?;
-        content.copy_to(&mut file)?;
+        source.content.write_to(&mut file)?;
         file.flush()?;
-        if replace {
-            // As it was: a script stays one.
-            file.set_permissions(dir.symlink_metadata(name)?.permissions())?;
+        let permissions = match replace {
+            true => Some(dir.symlink_metadata(name)?.permissions()),
+            false => source.permissions,
+        };
+        // As it was: a script stays one.
+        if let Some(permissions) = permissions {
+            file.set_permissions(plain(permissions))?;
         }
         file.sync_all()?;
         drop(file);
@@ -219,6 +307,19 @@ fn put_file(dir: &Dir, name: &str, content: &Content, replace: bool) -> io::Resu
         let _ = dir.remove_file(&temporary);
     }
     done
+}
+
+/// Without what would let the file run as its owner: that was given to other bytes.
+#[cfg(unix)]
+fn plain(mut permissions: Permissions) -> Permissions {
+    use cap_std::fs::PermissionsExt;
+    permissions.set_mode(permissions.mode() & 0o777);
+    permissions
+}
+
+#[cfg(not(unix))]
+fn plain(permissions: Permissions) -> Permissions {
+    permissions
 }
 
 fn random() -> io::Result<u64> {

@@ -247,8 +247,33 @@ impl Content {
         })
     }
 
+    /// The same with a handle of its own on the host's file below, if that is still as it was: it
+    /// can be read whatever becomes of the name, and leaves nothing open behind it.
+    pub(crate) fn apart(&self) -> io::Result<Self> {
+        let base = match &self.base {
+            Some(base) if base.shown > 0 => {
+                let file = Arc::new(base.file.apart().map_err(unreadable)?);
+                Some(Base {
+                    file,
+                    ..base.clone()
+                })
+            }
+            // Nothing of it is left to read.
+            _ => None,
+        };
+        Ok(Self {
+            base,
+            ..self.clone()
+        })
+    }
+
     /// Writes all of it to `to`, a piece at a time.
     pub(crate) fn copy_to(&self, to: &mut dyn io::Write) -> io::Result<()> {
+        self.apart()?.write_to(to)
+    }
+
+    /// As [`Content::copy_to`], through the handle that it has.
+    pub(crate) fn write_to(&self, to: &mut dyn io::Write) -> io::Result<()> {
         let mut buf = vec![0; CHUNK as usize];
         let mut at = 0;
         while at < self.len {

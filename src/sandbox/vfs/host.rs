@@ -8,6 +8,7 @@
 //! place.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -15,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::ambient_authority;
-use cap_std::fs::{Dir, Metadata, OpenOptions};
+use cap_std::fs::{Dir, Metadata, OpenOptions, Permissions};
 
 use super::node::filetype;
 use super::pack_file::read_at;
@@ -137,6 +138,21 @@ impl HostFolder {
         Ok(listing)
     }
 
+    /// A name in the folder `path` that `known` does not hold for, if there is one.
+    pub(crate) fn other_name(
+        &self,
+        path: &str,
+        known: impl Fn(&str) -> bool,
+    ) -> io::Result<Option<OsString>> {
+        for entry in self.folder(path)?.entries()? {
+            let name = entry?.file_name();
+            if !name.to_str().is_some_and(&known) {
+                return Ok(Some(name));
+            }
+        }
+        Ok(None)
+    }
+
     fn open_file(&self, path: &str) -> io::Result<(File, HostMeta)> {
         let (dir, name) = self.parent(path)?;
         let mut options = OpenOptions::new();
@@ -225,6 +241,22 @@ impl HostFile {
             meta,
             handle: Mutex::new(Some(Arc::new(file))),
         })
+    }
+
+    /// The same file with a handle of its own, which nobody else lets go of, if it is still as it
+    /// was.
+    pub(crate) fn apart(&self) -> Result<Self> {
+        let file = self.reopened()?;
+        match file.meta == self.meta {
+            true => Ok(file),
+            false => Err(Errno::Stale),
+        }
+    }
+
+    /// What its owner and others may do with it.
+    pub(crate) fn permissions(&self) -> io::Result<Permissions> {
+        let (file, _) = self.folder.open_file(&self.path)?;
+        Ok(Permissions::from_std(file.metadata()?.permissions()))
     }
 
     /// Lets go of the handle: the next to read opens it anew.

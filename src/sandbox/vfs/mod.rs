@@ -21,6 +21,8 @@ mod pack_file;
 mod tree;
 mod walk;
 
+#[cfg(all(test, unix))]
+mod native_tests;
 #[cfg(test)]
 mod tests;
 

@@ -61,6 +61,9 @@ impl Tree {
                 return Err("the sandbox has its own files there");
             }
         }
+        if super::HOME.starts_with(&format!("{guest}/")) {
+            return Err("the code's home folder lies in it; mount it there, or elsewhere");
+        }
         for other in self.mounts.iter().map(|mount| &*mount.guest) {
             let (outer, inner) = match guest.len() < other.len() {
                 true => (guest, other),

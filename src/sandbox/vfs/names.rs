@@ -154,12 +154,13 @@ impl Tree {
         }
         self.check_writable(to.dir)?;
         self.check_removable(from, ino)?;
-        if to.node == Some(ino) {
-            return Ok(());
-        }
+        self.check_movable(ino)?;
         let moving_dir = self.is_dir(ino);
         if !moving_dir && (from.must_be_dir || to.must_be_dir) {
             return Err(Errno::Notdir);
+        }
+        if to.node == Some(ino) {
+            return Ok(());
         }
         if moving_dir {
             // A folder cannot move into itself.
@@ -200,6 +201,15 @@ impl Tree {
         Ok(())
     }
 
+    /// A pipe, device or socket of the host stays where it is: it could not be made anew elsewhere
+    /// when the changes are written back.
+    fn check_movable(&self, ino: Ino) -> Result<()> {
+        match self.node(ino)?.kind {
+            Kind::Special(_) => Err(Errno::Perm),
+            _ => Ok(()),
+        }
+    }
+
     /// Lists every folder of a mount at and below `ino`.
     fn list_all(&mut self, ino: Ino) -> Result<()> {
         let mut todo = vec![(ino, 0)];
@@ -209,6 +219,9 @@ impl Tree {
             }
             self.ensure_listed(ino)?;
             let below: Vec<Ino> = self.dir(ino)?.entries.values().copied().collect();
+            for ino in &below {
+                self.check_movable(*ino)?;
+            }
             todo.extend((below.into_iter().filter(|i| self.is_dir(*i))).map(|i| (i, depth + 1)));
         }
         Ok(())

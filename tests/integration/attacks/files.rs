@@ -226,3 +226,60 @@ for fd in [5, 99, 1023, 2**31 - 1, -1]:
     );
     assert_eq!(out, "");
 }
+
+#[test]
+fn a_descriptors_number_leads_only_to_what_has_it_now() {
+    let out = survives(
+        "import os
+open('a', 'w').write('first'); open('b', 'w').write('second')
+a = os.open('a', os.O_RDONLY); os.close(a)
+for do in (lambda: os.read(a, 9), lambda: os.lseek(a, 0, 0), lambda: os.close(a)):
+    try:
+        do()
+        print('allowed')
+    except OSError: pass
+b = os.open('b', os.O_RDONLY)
+print(a == b, os.read(a, 9))
+for do in (lambda: os.write(a, b'x'), lambda: os.ftruncate(a, 0)):
+    try:
+        do()
+        print('allowed')
+    except OSError: pass
+print(open('b').read())
+os.remove('a'); os.remove('b')",
+    );
+    assert_eq!(out, "True b'second'\nsecond\n");
+}
+
+#[test]
+fn streams_are_read_and_written_only_in_their_direction() {
+    let out = survives(
+        "import os
+print('said', flush=True)
+for do in (lambda: os.read(1, 9), lambda: os.read(2, 9), lambda: os.pread(1, 9, 0),
+           lambda: os.write(0, b'x'), lambda: os.lseek(1, 0, 0), lambda: os.ftruncate(1, 0),
+           lambda: open('/dev/stdout').read(), lambda: open('/dev/fd/1').read(),
+           lambda: open('/proc/self/fd/1').read(), lambda: os.open('/dev/tty', os.O_RDWR)):
+    try:
+        print('allowed', do())
+    except OSError: pass",
+    );
+    assert_eq!(out, "said\n");
+}
+
+#[test]
+fn a_folder_cannot_be_opened_for_writing() {
+    let out = survives(
+        "import os, errno
+os.mkdir('d')
+for path in ('d', '/home/user', '/', '/usr', '/tmp/'):
+    for flags in (os.O_WRONLY, os.O_RDWR, os.O_RDWR | os.O_TRUNC, os.O_RDONLY | os.O_CREAT):
+        try:
+            os.open(path, flags)
+            print('allowed', path, flags)
+        except OSError as e:
+            if e.errno != errno.EISDIR: print(path, flags, e)
+os.rmdir('d')",
+    );
+    assert_eq!(out, "");
+}

@@ -5,6 +5,13 @@ mod absent;
 mod door;
 mod files;
 mod interpreter;
+#[cfg(unix)]
+mod mount_commits;
+#[cfg(unix)]
+mod mount_resources;
+#[cfg(unix)]
+mod mount_swaps;
+mod mounts;
 mod resources;
 mod tampering;
 mod text;

@@ -1,0 +1,114 @@
+//! What somebody else changes on the host while the code runs is a conflict, never overwritten.
+
+use std::fs;
+
+use codeact::sandbox::{MountMode, SandboxError};
+
+use crate::host_folder::{Folder, these};
+use crate::support::Live;
+
+const CHANGE: &str = "open('/m/f.txt', 'w').write('new')";
+
+/// Starts a run that has read and changed things and waits for a line.
+fn waiting(folder: &Folder, code: &str) -> Live {
+    let code = format!(
+        "import os\nopen('/m/f.txt').read()\n{code}\nprint('changed', flush=True)\ninput()"
+    );
+    let mut live = folder.exec("commit").arg("--yes").code(&code).spawn();
+    assert_eq!(live.line(), "changed\n");
+    live
+}
+
+#[test]
+fn what_somebody_else_changed_meanwhile_is_a_conflict_and_nothing_is_written() {
+    type Meanwhile = fn(&Folder);
+    let cases: [(&str, Meanwhile, &str); 7] = [
+        (
+            CHANGE,
+            |f| f.write("f.txt", "theirs"),
+            "f.txt: it was changed meanwhile",
+        ),
+        (
+            CHANGE,
+            |f| fs::remove_file(f.at("f.txt")).unwrap(),
+            "f.txt: it was removed meanwhile",
+        ),
+        (
+            "os.remove('/m/f.txt')",
+            |f| f.write("f.txt", "theirs"),
+            "f.txt: it was changed meanwhile",
+        ),
+        (
+            "open('/m/n.txt', 'w')",
+            |f| f.write("n.txt", "theirs"),
+            "n.txt: it was made meanwhile",
+        ),
+        (
+            "os.mkdir('/m/n')",
+            |f| f.write("n/x", "theirs"),
+            "n: it was made meanwhile",
+        ),
+        (
+            "open('/m/d/n', 'w')",
+            |f| fs::remove_dir_all(f.at("d")).unwrap(),
+            "was removed meanwhile",
+        ),
+        (
+            "os.remove('/m/d/x'); os.rmdir('/m/d')",
+            |f| f.write("d/theirs", "theirs"),
+            "\"theirs\" is in it, which the code did not see",
+        ),
+    ];
+    for (code, meanwhile, why) in cases {
+        let folder = Folder::new(&[("f.txt", "old"), ("d/x", ""), ("a.txt", "old")]);
+        let mut live = waiting(
+            &folder,
+            &format!("open('/m/a.txt', 'w').write('new')\n{code}"),
+        );
+        meanwhile(&folder);
+        let theirs = folder.shown();
+        live.write("go\n");
+        let done = live.end();
+        done.code(125)
+            .stderr_contains("nothing was written back")
+            .stderr_contains(why);
+        assert_eq!(folder.shown(), theirs, "{code}");
+    }
+}
+
+#[test]
+fn what_somebody_else_changed_elsewhere_is_no_conflict() {
+    let folder = Folder::new(&[("f.txt", "old"), ("d/x", "")]);
+    let mut live = waiting(&folder, CHANGE);
+    folder.write("d/x", "theirs");
+    folder.write("g.txt", "theirs");
+    live.write("go\n");
+    live.end().success();
+    let expected = [
+        ("f.txt", "new"),
+        ("d", ""),
+        ("d/x", "theirs"),
+        ("g.txt", "theirs"),
+    ];
+    assert_eq!(folder.shown(), these(&expected));
+}
+
+#[test]
+fn a_conflict_names_its_paths_in_the_library() {
+    let folder = Folder::new(&[("f.txt", "old"), ("g.txt", "old")]);
+    let code = "for name in 'fg': open(f'/m/{name}.txt', 'w').write('new')";
+    let mut session = folder.session(MountMode::Commit, code);
+    folder.write("f.txt", "theirs");
+    let changes = session.changes();
+    match session.commit(&changes) {
+        Err(SandboxError::Conflict { conflicts }) => {
+            let path = folder.at("f.txt").display().to_string();
+            assert_eq!(conflicts, [format!("{path}: it was changed meanwhile")]);
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(
+        folder.shown(),
+        these(&[("f.txt", "theirs"), ("g.txt", "old")])
+    );
+}
