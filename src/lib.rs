@@ -65,6 +65,8 @@ pub mod llm;
 pub mod pack;
 mod report;
 pub mod sandbox;
+pub mod sessions;
+mod text;
 
 pub use agent::Agent;
 pub use error::Error;

@@ -183,6 +183,7 @@ mod tests {
             result: None,
             displays: Vec::new(),
             files: Vec::new(),
+            variables: Vec::new(),
             answer: None,
             rolled_back: false,
             usage: Usage::default(),

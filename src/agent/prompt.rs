@@ -130,7 +130,7 @@ fn files(mounts: &[Mount]) -> String {
             None => format!("the file {} ({access})", mount.guest()),
             Some((names, all)) => {
                 let rest = if all { "" } else { ", ..." };
-                let names = names.join(", ");
+                let names = crate::text::one_line(&names.join(", "));
                 format!(
                     "the folder {} ({access}), with: {names}{rest}",
                     mount.guest()

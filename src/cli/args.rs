@@ -38,6 +38,9 @@ pub(super) enum Command {
     Exec(Exec),
     /// See the whole of it at work, without a model or a key
     Demo(Demo),
+    /// See, undo, copy or move sessions
+    #[command(subcommand)]
+    Session(Session),
     /// Install, list or remove packs (builds of CPython)
     #[command(subcommand)]
     Pack(Pack),
@@ -78,6 +81,12 @@ pub(super) struct Exec {
     /// All randomness follows from this number
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+    /// Go on with this session, or begin it: variables and files stay from run to run
+    #[arg(long, value_name = "NAME", conflicts_with = "seed")]
+    pub(super) session: Option<String>,
+    /// Take everything back when the code ends with an exception, too
+    #[arg(long)]
+    pub(super) transactional: bool,
     /// Show what the run changed, with a diff of small text files, and write nothing back
     #[arg(long)]
     pub(super) diff: bool,
@@ -214,6 +223,68 @@ pub(super) struct LimitArgs {
     /// Files that are open at once
     #[arg(long, value_name = "N", default_value_t = 1024)]
     pub(super) max_open_files: u64,
+}
+
+/// Named sessions: `exec --session NAME` and `run --session NAME` make them and go on with them.
+#[derive(Debug, Subcommand)]
+pub(super) enum Session {
+    /// Show all sessions
+    List,
+    /// Show a session's turns, its files and its variables
+    Show {
+        /// The session's name
+        name: String,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show a session's turns in a line each
+    Log {
+        /// The session's name
+        name: String,
+    },
+    /// Go back some turns, variables and files
+    Undo {
+        /// The session's name
+        name: String,
+        /// How many turns
+        #[arg(default_value_t = 1)]
+        turns: u32,
+    },
+    /// Make a new session that is as another one is, or was
+    Fork {
+        /// NAME, or NAME@TURN
+        from: String,
+        /// The new session's name
+        new: String,
+    },
+    /// Write a session to a file, to move it to another machine
+    Export {
+        /// The session's name
+        name: String,
+        /// The file
+        #[arg(short, long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Make a session from such a file
+    Import {
+        /// The file
+        file: PathBuf,
+        /// The session's name; that of the file without it
+        name: Option<String>,
+    },
+    /// Remove sessions
+    Rm {
+        /// Their names
+        #[arg(required = true)]
+        names: Vec<String>,
+    },
+    /// Free space: what killed processes left, and the states of all but the newest turns
+    Gc {
+        /// So many turns of each session can still be gone back to
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        keep: usize,
+    },
 }
 
 #[derive(Debug, Subcommand)]

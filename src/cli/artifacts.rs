@@ -1,23 +1,29 @@
 //! What the code made: pictures it showed and files it left, saved to a folder of the user's.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use cap_fs_ext::DirExt;
+use cap_std::ambient_authority;
+use cap_std::fs::{Dir, OpenOptions};
 
 use crate::sandbox::{Display, Execution, GuestFile};
 
 /// Saves the pictures and files of `executions`, in their order, to `dir`. With nothing to save,
 /// makes nothing. Files that are there are left alone unless `force`.
 ///
-/// All names are looked at before anything is written.
+/// All names are looked at before anything is written. What is saved lies below `dir` itself: no link
+/// that is there is followed.
 pub(super) fn save(
     dir: &Path,
     force: bool,
     executions: &[&Execution],
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let mut items: Vec<(PathBuf, Item)> = Vec::new();
+    let mut items: Vec<(String, Item)> = Vec::new();
+    let mut names = Names::default();
     let many = executions.len() > 1;
     for (i, execution) in executions.iter().enumerate() {
         for display in pictures(execution) {
@@ -25,24 +31,33 @@ pub(super) fn save(
                 true => format!("step-{}-{}", i + 1, display.name),
                 false => display.name.clone(),
             };
-            items.push((dir.join(name), Item::Picture(&display.bytes)));
+            items.push((names.take(&name), Item::Picture(&display.bytes)));
         }
     }
     if let Some(last) = executions.last() {
         for file in &last.files {
-            items.push((dir.join(safe(&file.path)), Item::File(file)));
+            items.push((names.take(&file.path), Item::File(file)));
         }
     }
-    if !force && let Some((path, _)) = items.iter().find(|(path, _)| path.exists()) {
+    if items.is_empty() {
+        return Ok(Vec::new());
+    }
+    let there = |name: &str| dir.join(name).symlink_metadata().is_ok();
+    if !force && let Some((name, _)) = items.iter().find(|(name, _)| there(name)) {
         bail!(
             "{} is there already, so nothing was saved; --force overwrites",
-            path.display()
+            dir.join(name).display()
         );
     }
-    for (path, item) in &items {
-        write(path, item, force).with_context(|| format!("cannot save {}", path.display()))?;
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let root = Dir::open_ambient_dir(dir, ambient_authority())
+        .with_context(|| format!("cannot open {}", dir.display()))?;
+    for (name, item) in &items {
+        let path = || dir.join(name);
+        write(&root, name, item, force)
+            .with_context(|| format!("cannot save {}", path().display()))?;
     }
-    Ok(items.into_iter().map(|(path, _)| path).collect())
+    Ok(items.into_iter().map(|(name, _)| dir.join(name)).collect())
 }
 
 /// What was shown as a picture.
@@ -56,27 +71,76 @@ enum Item<'a> {
     File(&'a GuestFile),
 }
 
-fn write(path: &Path, item: &Item, force: bool) -> std::io::Result<()> {
-    if let Some(parent) = path.parent() {
-        fs::create_dir_all(parent)?;
+fn write(root: &Dir, name: &str, item: &Item, force: bool) -> std::io::Result<()> {
+    let mut dir = root.try_clone()?;
+    let (folders, name) = name.rsplit_once('/').unwrap_or(("", name));
+    for folder in folders.split('/').filter(|f| !f.is_empty()) {
+        match dir.create_dir(folder) {
+            Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => return Err(e),
+            _ => dir = dir.open_dir_nofollow(folder)?,
+        }
     }
-    let mut options = fs::OpenOptions::new();
-    options.write(true);
     if force {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
+        // A link goes, what it leads to stays.
+        match dir.remove_file_or_symlink(name) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
     }
-    let mut file = options.open(path)?;
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    let mut file = dir.open_with(name, &options)?;
     match item {
         Item::Picture(bytes) => file.write_all(bytes),
         Item::File(guest) => guest.copy_to(&mut file),
     }
 }
 
+/// Names that were given out, in small letters: some systems know no others.
+#[derive(Default)]
+struct Names {
+    files: HashSet<String>,
+    folders: HashSet<String>,
+}
+
+impl Names {
+    /// A safe name for the guest's `name`, that no other has.
+    fn take(&mut self, name: &str) -> String {
+        let safe = safe(name);
+        let mut path = String::new();
+        let mut parts = safe.split('/').peekable();
+        while let Some(part) = parts.next() {
+            let last = parts.peek().is_none();
+            let free = |names: &Self, path: &str| {
+                let path = path.to_lowercase();
+                // A folder may be shared, a file not.
+                !names.files.contains(&path) && !(last && names.folders.contains(&path))
+            };
+            let (stem, ending) = match part.rsplit_once('.') {
+                Some((stem, ending)) if last && !stem.is_empty() => (stem, format!(".{ending}")),
+                _ => (part, String::new()),
+            };
+            let tries = std::iter::once(format!("{path}{part}"))
+                .chain((2..).map(|n| format!("{path}{stem}-{n}{ending}")));
+            let taken = tries.into_iter().find(|path| free(self, path));
+            // There is always a next number.
+            path = taken.unwrap_or_default();
+            let known = match last {
+                true => &mut self.files,
+                false => &mut self.folders,
+            };
+            known.insert(path.to_lowercase());
+            if !last {
+                path.push('/');
+            }
+        }
+        path
+    }
+}
+
 /// A guest's relative path as one that every system takes and that leads nowhere else.
-fn safe(name: &str) -> PathBuf {
-    let cleaned: PathBuf = (name.split('/'))
+fn safe(name: &str) -> String {
+    let cleaned: Vec<String> = (name.split('/'))
         .map(|part| {
             let part: String = (part.chars())
                 .map(|c| match c {
@@ -89,12 +153,7 @@ fn safe(name: &str) -> PathBuf {
         })
         .map(|part| if part.is_empty() { "_".into() } else { part })
         .collect();
-    debug_assert!(
-        cleaned
-            .components()
-            .all(|c| matches!(c, Component::Normal(_)))
-    );
-    cleaned
+    cleaned.join("/")
 }
 
 #[cfg(test)]
@@ -111,7 +170,22 @@ mod tests {
             ("con. ", "con"),
             ("", "_"),
         ] {
-            assert_eq!(safe(name), Path::new(expected), "{name:?}");
+            assert_eq!(safe(name), expected, "{name:?}");
         }
+    }
+
+    #[test]
+    fn no_two_files_are_saved_under_one_name() {
+        let mut names = Names::default();
+        let taken: Vec<_> = ["a.png", "a.png", "A.PNG", "d:/x", "d_/x", "d_", "x", "x/y"]
+            .iter()
+            .map(|name| names.take(name))
+            .collect();
+        assert_eq!(
+            taken,
+            [
+                "a.png", "a-2.png", "A-3.PNG", "d_/x", "d_/x-2", "d_-2", "x", "x-2/y"
+            ]
+        );
     }
 }

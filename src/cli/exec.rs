@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 
 use super::args::{Exec, Global};
 use super::mounts::Written;
-use super::{artifacts, exit, input, mounts, settings};
+use super::{artifacts, exit, input, mounts, session, settings};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
 use crate::sandbox::{Cancel, Turn};
@@ -51,24 +51,43 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         name.clone()
     };
     let argv = std::iter::once(argv0).chain(exec.args).chain(exec.rest);
-    let mut turn = Turn::new(code).name(name).argv(argv).cancel(cancel.clone());
+    let mut turn = Turn::new(code.clone())
+        .name(name)
+        .argv(argv)
+        .cancel(cancel.clone());
     for (key, value) in exec.env {
         turn = turn.env(key, value);
     }
     if !from_stdin && !std::io::stdin().is_terminal() {
         turn = turn.stdin(input::stdin_on_demand());
     }
+    if exec.transactional {
+        turn = turn.transactional();
+    }
     if exec.files.out.is_some() {
         turn = turn.keep_files();
     }
     let mut writer = None;
     if !exec.json {
-        let (events, thread) = live(cancel);
+        // Whoever will be asked must see what about: the code cannot hide it.
+        let tame = mounts::will_ask(&exec.files) && !exec.diff;
+        let (events, thread) = live(cancel, tame);
         turn = turn.events(events);
         writer = Some(thread);
     }
-    let mut session = sandbox.session_seeded(exec.seed)?;
-    let execution = session.run_last(turn).await?;
+    let mut kept = match &exec.session {
+        Some(name) => Some(session::store()?.open(name, &sandbox)?),
+        None => None,
+    };
+    let mut fresh = None;
+    let session = match &mut kept {
+        Some(kept) => &mut kept.session,
+        None => fresh.insert(sandbox.session_seeded(exec.seed)?),
+    };
+    let execution = match exec.session {
+        Some(_) => session.run(turn.variables()).await?,
+        None => session.run_last(turn).await?,
+    };
     if let Some(writer) = writer {
         // The turn, and with it the sender, is gone: what is left is written, then the thread ends.
         match writer.join() {
@@ -88,8 +107,16 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         }
         Ok(Written::No)
     } else {
-        mounts::write_back(&changes, &exec.files, status == 0, global.quiet, exec.json)
+        mounts::write_back(&changes, &exec.files, status == 0, global.quiet, exec.json).await
     };
+    if let Some(kept) = &mut kept {
+        if matches!(written, Ok(Written::Yes)) {
+            kept.session.settle(&changes);
+        }
+        // What an overlay holds is the run's own.
+        kept.session.give_up_changes();
+        kept.commit(&code, &execution)?;
+    }
     if exec.json {
         let mut object = report::json::execution(&execution);
         object["changes"] = report::json::changes(&changes, exec.diff);
@@ -103,7 +130,7 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         report::human::unsaved(artifacts::pictures(&execution));
     }
     // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
-    std::mem::forget((sandbox, session));
+    std::mem::forget((sandbox, kept, fresh));
     written?;
     Ok(ExitCode::from(status))
 }
@@ -133,9 +160,9 @@ pub(super) async fn cancel_on_ctrl_c(cancel: &Cancel) {
 }
 
 /// Passes the code's output on as it comes, from a thread of its own: a reader that is slow holds
-/// up the writing, never the turn and its limits. When nobody reads any more, the turn stops, and
+/// up the writing, never the turn and its limits. `tame` takes its power over a terminal away. When nobody reads any more, the turn stops, and
 /// the thread tells why.
-fn live(cancel: Cancel) -> (EventSink, JoinHandle<Option<std::io::Error>>) {
+fn live(cancel: Cancel, tame: bool) -> (EventSink, JoinHandle<Option<std::io::Error>>) {
     // No bound is needed: the turn's own limit on output is one.
     let (send, receive) = std::sync::mpsc::channel::<(Stream, String)>();
     let events = EventSink::new(move |event| {
@@ -145,7 +172,10 @@ fn live(cancel: Cancel) -> (EventSink, JoinHandle<Option<std::io::Error>>) {
     });
     let thread = std::thread::spawn(move || {
         let mut failed = None;
-        for (stream, text) in receive {
+        for (stream, mut text) in receive {
+            if tame {
+                text = report::human::shown(&text);
+            }
             let written = match stream {
                 Stream::Stdout => write_all(std::io::stdout().lock(), &text),
                 Stream::Stderr => write_all(std::io::stderr().lock(), &text),

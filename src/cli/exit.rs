@@ -35,14 +35,26 @@ pub(super) fn unread() -> ExitCode {
     ExitCode::from(141)
 }
 
+/// What an error says, and its causes, each once, without the power to steer a terminal.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1) {
+        let cause = cause.to_string();
+        if !text.contains(&cause) {
+            text += &format!(": {cause}");
+        }
+    }
+    crate::text::shown(&text)
+}
+
 /// Says what is wrong with the command line, where that shows only after it was parsed.
 pub(super) fn wrong(error: &anyhow::Error) -> ExitCode {
-    anstream::eprintln!("codeact: {error:#}");
+    anstream::eprintln!("codeact: {}", told(error));
     ExitCode::from(WRONG)
 }
 
 /// Says what went wrong with the runner.
 pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
-    anstream::eprintln!("codeact: {error:#}");
+    anstream::eprintln!("codeact: {}", told(error));
     ExitCode::from(FAILED)
 }

@@ -13,6 +13,7 @@ mod input;
 mod mounts;
 mod pack;
 mod run;
+mod session;
 mod settings;
 
 use std::ffi::OsString;
@@ -44,6 +45,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Run(run) => run::run(run, &args.global).await,
             Command::Demo(demo) => demo::run(demo, &args.global).await,
             Command::Exec(exec) => exec::run(exec, &args.global).await,
+            Command::Session(command) => session::run(command, &args.global),
             Command::Pack(pack) => pack::run(pack, &args.global).await,
         }
     });

@@ -35,7 +35,7 @@ pub(super) enum Written {
 }
 
 /// Shows what a run changed and, when it has succeeded and its user agrees, writes it back.
-pub(super) fn write_back(
+pub(super) async fn write_back(
     changes: &Changes,
     args: &FileArgs,
     succeeded: bool,
@@ -45,8 +45,11 @@ pub(super) fn write_back(
     let nothing = changes.to_commit().next().is_none();
     // Whoever is asked must see what about.
     let asks = !nothing && succeeded && !args.yes;
+    if asks {
+        before_asking();
+    }
     if (!quiet && !json) || asks {
-        report::human::changes(changes);
+        report::human::changes(changes, asks);
     }
     if nothing {
         return Ok(Written::Nothing);
@@ -58,11 +61,13 @@ pub(super) fn write_back(
         );
         return Ok(Written::No);
     }
-    if asks && !agrees()? {
+    if asks && !agrees().await? {
         say(quiet, "nothing was written back");
         return Ok(Written::No);
     }
-    changes.commit()?;
+    // Elsewhere than here, so that a second Ctrl-C still ends the process.
+    let job = changes.clone();
+    tokio::task::spawn_blocking(move || job.commit()).await??;
     let count = changes.to_commit().count();
     let plural = if count == 1 { "change" } else { "changes" };
     say(quiet, &format!("{count} {plural} written back"));
@@ -79,11 +84,37 @@ fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-fn agrees() -> anyhow::Result<bool> {
-    let mut err = std::io::stderr().lock();
-    write!(err, "write this back? [y/N] ")?;
-    err.flush()?;
-    let mut answer = String::new();
-    std::io::stdin().read_line(&mut answer)?;
+/// Whether a terminal will be asked before anything is written back.
+pub(super) fn will_ask(args: &FileArgs) -> bool {
+    !args.yes && (args.mounts.iter()).any(|mount| mount.access() == MountMode::Commit)
+}
+
+/// What was typed before the question is no answer to it: the code may have asked for it. And what
+/// the code has told the terminal must not hide what it is asked about.
+fn before_asking() {
+    #[cfg(unix)]
+    let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
+    // Plain text, shown, on a line of its own.
+    let _ = write!(std::io::stderr().lock(), "\x1b[0m\x1b[!p\r\n");
+}
+
+/// Asks. Ctrl-C is a no.
+async fn agrees() -> anyhow::Result<bool> {
+    {
+        let mut err = std::io::stderr().lock();
+        write!(err, "write this back? [y/N] ")?;
+        err.flush()?;
+    }
+    let read = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = tokio::select! {
+        answer = read => answer??,
+        _ = tokio::signal::ctrl_c() => {
+            anstream::eprintln!();
+            return Ok(false);
+        }
+    };
     Ok(matches!(answer.trim(), "y" | "Y" | "yes" | "Yes"))
 }

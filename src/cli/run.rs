@@ -99,7 +99,8 @@ pub(super) async fn solve(
         report::human::dropped_notices(execution);
     }
     let answered = matches!(done.ending, Ending::Answered(_));
-    let written = mounts::write_back(&done.changes, &run.files, answered, global.quiet, run.json);
+    let written =
+        mounts::write_back(&done.changes, &run.files, answered, global.quiet, run.json).await;
     if run.json && !done.changes.is_empty() {
         let changes = report::json::changes(&done.changes, false);
         let written = matches!(written, Ok(Written::Yes));

@@ -42,3 +42,8 @@ pub use manifest::{
 };
 pub use store::{InstallOptions, Pack, PackStatus, Store};
 pub use wheels::{Requirement, Site, SiteFile, SitePackage};
+
+/// Makes a folder, and what leads there, that only this user can look into, where it is missing.
+pub(crate) fn create_private_dir(path: &std::path::Path) -> std::io::Result<()> {
+    private::create_dir(path)
+}

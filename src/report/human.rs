@@ -4,9 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 
 use crate::event::{Event, EventSink};
+use crate::text::one_line;
+pub(crate) use crate::text::shown;
+
 use crate::sandbox::{Captured, Change, ChangeKind, Changes, Display, Execution, Outcome};
 
-/// So many changes are named one by one.
+/// So many changes are named one by one, unless somebody has to agree to them.
 const MAX_LISTED: usize = 1000;
 
 /// A sink that shows an agent's steps: its code, what the code prints, and with `verbose` the
@@ -48,20 +51,6 @@ fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<(
     }
 }
 
-/// `text` without the power to steer a terminal: what a model wrote, or made its code print, could
-/// else change the window's title, the clipboard or what has been shown before.
-pub(crate) fn shown(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\n' | '\t' => shown.push(c),
-            c if c.is_control() => shown.extend(c.escape_default()),
-            c => shown.push(c),
-        }
-    }
-    shown
-}
-
 const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RESET: &str = "\x1b[0m";
@@ -94,34 +83,34 @@ pub(crate) fn dropped_notices(execution: &Execution) {
 pub(crate) fn saved(paths: &[PathBuf], quiet: bool) {
     if !quiet {
         for path in paths {
-            anstream::eprintln!("codeact: saved {}", shown(&path.display().to_string()));
+            anstream::eprintln!("codeact: saved {}", one_line(&path.display().to_string()));
         }
     }
 }
 
-/// Names what a run changed in its mounts.
-pub(crate) fn changes(changes: &Changes) {
+/// Names what a run changed in its mounts; with `all`, every single one.
+pub(crate) fn changes(changes: &Changes, all: bool) {
     let mounted: Vec<_> = (changes.list().iter())
         .filter(|c| c.host.is_some())
         .collect();
-    list(&mounted);
+    list(&mounted, if all { usize::MAX } else { MAX_LISTED });
 }
 
 /// Shows what a run changed, files that it left in its home folder too, with a diff of each small
 /// text file.
 pub(crate) fn diff(changes: &Changes) {
-    list(&changes.list().iter().collect::<Vec<_>>());
+    list(&changes.list().iter().collect::<Vec<_>>(), MAX_LISTED);
     for change in changes.list() {
         match change.diff() {
             Ok(Some(diff)) => anstream::eprint!("{}", shown(&diff)),
             Ok(None) => {}
-            Err(e) => anstream::eprintln!("codeact: no diff of {}: {e}", shown(&change.guest)),
+            Err(e) => anstream::eprintln!("codeact: no diff of {}: {e}", one_line(&change.guest)),
         }
     }
 }
 
-fn list(changes: &[&Change]) {
-    for change in changes.iter().take(MAX_LISTED) {
+fn list(changes: &[&Change], most: usize) {
+    for change in changes.iter().take(most) {
         let verb = match change.kind {
             ChangeKind::Added => "added",
             ChangeKind::Changed => "changed",
@@ -143,11 +132,11 @@ fn list(changes: &[&Change]) {
         };
         anstream::eprintln!(
             "codeact: {verb} {} ({}{kept})",
-            shown(&path),
-            shown(&detail)
+            one_line(&path),
+            one_line(&detail)
         );
     }
-    if let Some(more) = changes.len().checked_sub(MAX_LISTED).filter(|n| *n > 0) {
+    if let Some(more) = changes.len().checked_sub(most).filter(|n| *n > 0) {
         anstream::eprintln!("codeact: and {more} more changes");
     }
 }

@@ -72,6 +72,9 @@ pub(crate) struct TurnRequest {
     /// Nothing follows: run what `atexit` has registered.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) last: bool,
+    /// Tell the variables at the end.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) variables: bool,
     /// Offer `final_answer`.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) agent: bool,
@@ -100,6 +103,8 @@ pub(crate) struct TurnEnd {
     pub(crate) exit: Option<i64>,
     /// The value given to `final_answer`, if it was called.
     pub(crate) answer: Option<serde_json::Value>,
+    /// Name, type and short form of each variable, where they were asked for.
+    pub(crate) variables: Vec<(String, String, String)>,
 }
 
 /// The frame that tells it. Fields that are not asked for are skipped without being stored, and
@@ -116,6 +121,8 @@ struct EndFrame<'a> {
     exit: Option<i64>,
     #[serde(default, borrow)]
     answer: Option<AnswerFrame<'a>>,
+    #[serde(default)]
+    variables: Vec<(String, String, String)>,
 }
 
 #[derive(Deserialize)]
@@ -158,6 +165,7 @@ impl TurnEnd {
             error: frame.error,
             exit: frame.exit,
             answer,
+            variables: frame.variables,
         })
     }
 }

@@ -30,6 +30,9 @@ pub struct Execution {
     /// [`Turn::keep_files`](super::Turn::keep_files) asked for them. After a turn that was rolled
     /// back, those of the turn's start.
     pub files: Vec<GuestFile>,
+    /// The session's variables after the turn, where [`Turn::variables`](super::Turn::variables)
+    /// asked for them. Names that begin with `_` and modules are left out.
+    pub variables: Vec<Variable>,
     /// The value given to `final_answer(value)`, as JSON.
     pub answer: Option<serde_json::Value>,
     /// Whether memory and files went back to the start of the turn: after a limit, a trap,
@@ -37,6 +40,18 @@ pub struct Execution {
     pub rolled_back: bool,
     /// What it used.
     pub usage: Usage,
+}
+
+/// A variable of a session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Its type's name.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it holds, in a few characters; empty where only its own code could tell.
+    pub short: String,
 }
 
 /// How a turn ended.

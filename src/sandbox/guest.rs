@@ -4,7 +4,7 @@
 pub(crate) const BOOT: &str = include_str!("../../wasm-python/guest/boot.py");
 
 /// Each module's name and source, in the order they are loaded.
-pub(crate) const MODULES: [(&str, &str); 9] = [
+pub(crate) const MODULES: [(&str, &str); 10] = [
     (
         "_codeact.hints",
         include_str!("../../wasm-python/guest/hints.py"),
@@ -36,6 +36,10 @@ pub(crate) const MODULES: [(&str, &str); 9] = [
     (
         "_codeact.displays",
         include_str!("../../wasm-python/guest/displays.py"),
+    ),
+    (
+        "_codeact.variables",
+        include_str!("../../wasm-python/guest/variables.py"),
     ),
     (
         "_codeact.turn",

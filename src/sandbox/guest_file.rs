@@ -59,6 +59,9 @@ impl fmt::Debug for GuestFile {
 
 impl PartialEq for GuestFile {
     fn eq(&self, other: &Self) -> bool {
+        if self.content.shares_all(&other.content) {
+            return self.path == other.path;
+        }
         let same = || Some(self.to_vec().ok()? == other.to_vec().ok()?);
         self.path == other.path && self.len() == other.len() && same() == Some(true)
     }

@@ -38,9 +38,10 @@ mod turn;
 mod vfs;
 mod wasi;
 
+pub(crate) use cache::write_whole;
 pub use display::Display;
 pub use error::SandboxError;
-pub use execution::{Exception, Execution, Frame, Outcome, Usage};
+pub use execution::{Exception, Execution, Frame, Outcome, Usage, Variable};
 pub use guest_file::GuestFile;
 pub use limits::Limits;
 pub use mount::{Change, ChangeKind, Changes, Mount, MountMode};

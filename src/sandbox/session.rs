@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::Grants;
 use super::door::{Door, TurnEnd, TurnRequest};
 use super::error::SandboxError;
-use super::execution::{Execution, Outcome, Usage};
+use super::execution::{Execution, Outcome, Usage, Variable};
 use super::guest::RUN_TURN;
 use super::guest_file::GuestFile;
 use super::host::GuestState;
@@ -20,6 +20,9 @@ use super::snapshot::Snapshot;
 use super::stop::{Stop, Watch};
 use super::turn::Turn;
 use super::vfs::{HOME, Quota, Tree};
+
+/// So many variables are told; the runner tells fewer.
+const MAX_VARIABLES: usize = 1000;
 
 /// A running Python whose variables and files last from turn to turn.
 ///
@@ -181,6 +184,11 @@ impl Session {
         *self = to.session();
     }
 
+    /// The files in the home folder that the code made or changed, by path.
+    pub fn files(&self) -> Vec<GuestFile> {
+        guest_files(lock(&self.at_rest).tree())
+    }
+
     /// What the turns so far changed in the mounts, and left in the home folder.
     pub fn changes(&self) -> Changes {
         let mut at_rest = lock(&self.at_rest);
@@ -202,9 +210,18 @@ impl Session {
     /// [`MountMode::Commit`]: super::MountMode::Commit
     pub fn commit(&mut self, changes: &Changes) -> Result<(), SandboxError> {
         changes.commit()?;
-        let mut at_rest = lock(&self.at_rest);
-        mount::settle(at_rest.tree(), changes);
+        self.settle(changes);
         Ok(())
+    }
+
+    /// After [`Changes::commit`]: lets the session stand on what was written.
+    pub(crate) fn settle(&mut self, changes: &Changes) {
+        mount::settle(lock(&self.at_rest).tree(), changes);
+    }
+
+    /// Gives up what the turns changed in mounts: they are as the host has them.
+    pub(crate) fn give_up_changes(&mut self) {
+        lock(&self.at_rest).tree().give_up_changes();
     }
 
     /// All of a session that has one turn: runs it, and gives the slot back for others.
@@ -308,6 +325,7 @@ async fn run_turn(
         site: job.site.filter(|_| !started),
         last: job.last,
         agent: turn.agent,
+        variables: turn.variables,
     };
     let frame = serde_json::to_vec(&request)
         .map_err(|e| SandboxError::Setting(format!("this turn cannot be sent: {e}")))?;
@@ -329,7 +347,7 @@ async fn run_turn(
 
     let host = slot.host();
     let (stdout, stderr, transcript) = host.output.finish();
-    let told = host.door.ended.take();
+    let mut told = host.door.ended.take();
     let displays = std::mem::take(&mut host.door.displays);
     // A turn that cannot tell how it ended has broken the runner inside: no later one could run.
     let failed = told
@@ -338,12 +356,9 @@ async fn run_turn(
     let rolled_back = !matches!(ended, Ended::Returned) || failed;
     let files = match (turn.keep_files, rolled_back) {
         (false, _) => Vec::new(),
-        (true, false) => host.state.tree.files_below(HOME),
-        (true, true) => lock(at_rest).checkpoint.state.tree.files_below(HOME),
+        (true, false) => guest_files(&mut host.state.tree),
+        (true, true) => guest_files(&mut lock(at_rest).checkpoint.state.tree),
     };
-    let files = (files.into_iter())
-        .map(|(path, content)| GuestFile::new(path, content))
-        .collect();
     let usage = Usage {
         wall: begun.elapsed(),
         fuel,
@@ -351,6 +366,12 @@ async fn run_turn(
         door_calls: host.door.calls,
         door_bytes: host.door.bytes,
     };
+    let variables = (told.as_mut())
+        .map(|end| std::mem::take(&mut end.variables))
+        .unwrap_or_default();
+    let variables = (variables.into_iter().take(MAX_VARIABLES))
+        .map(|(name, kind, short)| Variable { name, kind, short })
+        .collect();
     let (outcome, result, answer) = outcome(ended, told, limits);
     let execution = Execution {
         outcome,
@@ -360,11 +381,18 @@ async fn run_turn(
         result,
         displays,
         files,
+        variables,
         answer,
         rolled_back,
         usage,
     };
     Ok((execution, (!rolled_back).then_some(slot)))
+}
+
+fn guest_files(tree: &mut Tree) -> Vec<GuestFile> {
+    (tree.files_below(HOME).into_iter())
+        .map(|(path, content)| GuestFile::new(path, content))
+        .collect()
 }
 
 /// What the caller is told of a turn's end: the outcome, the result and the answer.

@@ -20,6 +20,7 @@ pub struct Turn {
     pub(crate) agent: bool,
     pub(crate) keep_files: bool,
     pub(crate) transactional: bool,
+    pub(crate) variables: bool,
     pub(crate) limits: Option<Limits>,
     pub(crate) events: EventSink,
     pub(crate) cancel: Cancel,
@@ -38,6 +39,7 @@ impl Turn {
             agent: false,
             keep_files: false,
             transactional: false,
+            variables: false,
             limits: None,
             events: EventSink::none(),
             cancel: Cancel::new(),
@@ -100,6 +102,15 @@ impl Turn {
     #[must_use]
     pub fn transactional(mut self) -> Self {
         self.transactional = true;
+        self
+    }
+
+    /// Puts the session's variables after the turn into [`Execution::variables`].
+    ///
+    /// [`Execution::variables`]: super::Execution::variables
+    #[must_use]
+    pub fn variables(mut self) -> Self {
+        self.variables = true;
         self
     }
 

@@ -112,3 +112,46 @@ fn without_out_a_picture_is_named_and_in_json_it_is_there() {
             .starts_with("iVBOR")
     );
 }
+
+#[cfg(unix)]
+#[test]
+fn out_follows_no_link_that_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, victim) = (dir.path().join("out"), dir.path().join("victim"));
+    std::fs::create_dir(&out).unwrap();
+    std::fs::create_dir(&victim).unwrap();
+    std::fs::write(victim.join("v"), "theirs").unwrap();
+    std::os::unix::fs::symlink("../victim", out.join("sub")).unwrap();
+    std::os::unix::fs::symlink("../victim/v", out.join("r")).unwrap();
+    let save = |code: &str, more: &[&str]| {
+        let args = more.iter().copied();
+        exec().arg("--out").arg(&out).args(args).code(code).run()
+    };
+    let code = "import os; os.mkdir('sub'); open('sub/evil', 'w').write('x')";
+    save(code, &[]).code(125);
+    save("open('r', 'w').write('x')", &["--force"]).success();
+    assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 1);
+    assert_eq!(std::fs::read_to_string(victim.join("v")).unwrap(), "theirs");
+    assert_eq!(std::fs::read_to_string(out.join("r")).unwrap(), "x");
+}
+
+#[test]
+fn files_whose_names_would_be_one_are_all_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let code = "
+import matplotlib.pyplot as plt
+plt.plot([1, 2]); open('figure-1.png', 'w').write('my own')
+for name in ('a:b', 'a?b'): open(name, 'w').write(name)";
+    exec()
+        .arg("--out")
+        .arg(dir.path())
+        .code(code)
+        .run()
+        .success();
+    let mut saved: Vec<_> = std::fs::read_dir(dir.path())
+        .unwrap()
+        .map(|e| e.unwrap().file_name().into_string().unwrap())
+        .collect();
+    saved.sort();
+    assert_eq!(saved, ["a_b", "a_b-2", "figure-1-2.png", "figure-1.png"]);
+}

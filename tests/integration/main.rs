@@ -38,4 +38,5 @@ mod run_input;
 mod run_once;
 mod run_replies;
 mod run_stop;
+mod sessions;
 mod snapshots;

@@ -112,3 +112,42 @@ fn a_conflict_names_its_paths_in_the_library() {
         these(&[("f.txt", "theirs"), ("g.txt", "old")])
     );
 }
+
+#[test]
+fn a_change_between_reading_and_writing_is_a_conflict() {
+    let folder = Folder::new(&[("f.txt", "one")]);
+    let code = "
+text = open('/m/f.txt').read()
+print('read', flush=True); input()
+for mode in ('w', 'a', 'r+'):
+    try: open('/m/f.txt', mode).write(text + ' and mine')
+    except OSError: pass";
+    let mut live = folder.exec("commit").arg("--yes").code(code).spawn();
+    assert_eq!(live.line(), "read\n");
+    folder.write("f.txt", "theirs, longer than it was");
+    live.write("\n");
+    let done = live.end();
+    assert_eq!(done.exit, Some(125), "{done:?}");
+    assert!(done.stderr.contains("changed meanwhile"), "{done:?}");
+    assert_eq!(folder.read("f.txt"), "theirs, longer than it was");
+}
+
+#[test]
+fn a_change_whose_times_were_set_back_is_a_conflict() {
+    let folder = Folder::new(&[("f.txt", "one")]);
+    let before = fs::metadata(folder.at("f.txt"))
+        .unwrap()
+        .modified()
+        .unwrap();
+    let mut live = waiting(&folder, CHANGE);
+    folder.write("f.txt", "two");
+    let file = fs::File::options()
+        .write(true)
+        .open(folder.at("f.txt"))
+        .unwrap();
+    file.set_modified(before).unwrap();
+    live.write("\n");
+    let done = live.end();
+    assert_eq!(done.exit, Some(125), "{done:?}");
+    assert_eq!(folder.read("f.txt"), "two");
+}

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use codeact::sandbox::MountMode::{Commit, Overlay, ReadOnly};
-use codeact::sandbox::{Outcome, Session, Turn};
+use codeact::sandbox::{Mount, Outcome, Session, Turn};
 
 use crate::host_folder::{Folder, these, turn};
-use crate::support::{limits, result, shown};
+use crate::support::{block_on, limits, result, sandbox_with, shown};
 
 /// Runs `code` and tells the value of its last expression.
 #[track_caller]
@@ -229,4 +229,37 @@ _ = open('/m/d/6', 'w').write('text'); os.rename('/m/d/7', '/m/7')";
     );
     drop(session);
     assert_eq!(open_handles(&folder), Vec::<std::path::PathBuf>::new());
+}
+
+#[test]
+fn what_is_written_anew_with_its_own_bytes_counts_for_nothing_after_a_commit() {
+    let folder = Folder::new(&[("f.txt", "the same"), ("g.txt", "too")]);
+    let sandbox = sandbox_with(|limits| limits.file_bytes = 64)
+        .mount(
+            Mount::open(folder.path())
+                .unwrap()
+                .at("/m")
+                .unwrap()
+                .mode(Commit),
+        )
+        .unwrap();
+    let mut session = sandbox.session().unwrap();
+    for turn in 0..20 {
+        let code = format!(
+            "import os
+for name in ('f.txt', 'g.txt'):
+    text = open('/m/' + name).read()
+    open('/m/tmp', 'w').write(text); os.replace('/m/tmp', '/m/' + name)
+open('/m/new', 'w').write('{turn}'); len(os.listdir('/m'))"
+        );
+        let execution = block_on(session.run(&*code)).unwrap();
+        assert_eq!(
+            execution.result.as_deref(),
+            Some("3"),
+            "turn {turn}: {execution:?}"
+        );
+        let changes = session.changes();
+        session.commit(&changes).unwrap();
+    }
+    assert_eq!(folder.read("f.txt"), "the same");
 }

@@ -8,7 +8,7 @@ import os
 import sys
 
 import _host
-from _codeact import answer, displays, errors, seeds
+from _codeact import answer, displays, errors, seeds, variables
 
 _main = sys.modules["__main__"].__dict__
 _LONGEST_RESULT = 100_000
@@ -99,6 +99,12 @@ def _run(turn):
         except BaseException:
             pass
     _refill()
+    if "variables" in turn:
+        try:
+            end["variables"] = variables.look(_main)
+        except BaseException:
+            # Memory has run out, or the code has replaced what it needs.
+            pass
     return end
 
 

@@ -25,6 +25,9 @@ pub(super) struct Budget {
     pub(super) files: u64,
 }
 
+/// Folders within folders: each makes one on disk.
+const MOST_PARTS: usize = 24;
+
 /// An unpacked wheel.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Wheel {
@@ -225,6 +228,9 @@ fn is_library(name: &str) -> bool {
 pub(super) fn name_problem(name: &str) -> Option<&'static str> {
     if name.len() > 512 {
         return Some("it is too long");
+    }
+    if name.split('/').count() > MOST_PARTS {
+        return Some("it lies in too many folders");
     }
     if name
         .chars()

@@ -14,6 +14,7 @@ use crate::sandbox::error::SandboxError;
 use crate::sandbox::vfs::{
     Content, HOME, HostFile, HostFolder, HostKind, HostMeta, Kind, MountPoint, Tree,
 };
+use crate::text::one_line;
 
 /// Files longer than this, in bytes, are named in a diff, not shown.
 const MAX_DIFF: u64 = 256 << 10;
@@ -344,7 +345,7 @@ impl Change {
             return Ok(None);
         };
         let name = |there: bool, side| match there {
-            true => format!("{side}{}", self.guest),
+            true => format!("{side}{}", one_line(&self.guest)),
             false => "/dev/null".to_owned(),
         };
         let diff = TextDiff::from_lines(&before, &after);

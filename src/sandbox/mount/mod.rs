@@ -64,9 +64,9 @@ impl Mount {
         };
         let real = host.canonicalize().map_err(|e| refused(e.to_string()))?;
         let folder = HostFolder::open(&real).map_err(|e| refused(e.to_string()))?;
-        let name = real
-            .file_name()
-            .map_or("root", |name| name.to_str().unwrap_or_default());
+        // The name as it was typed, also when it is a link's; `.` and `..` have none of their own.
+        let name = host.file_name().or(real.file_name());
+        let name = name.map_or("root", |name| name.to_str().unwrap_or_default());
         if name.is_empty() {
             let why = "its name is not UTF-8; name the place where the code sees it";
             return Err(refused(why.into()));
@@ -169,7 +169,7 @@ impl Mount {
         if self.is_file() {
             return None;
         }
-        let listing = self.folder.list("", MAX_NAMED).ok()?;
+        let listing = self.folder.list("", MAX_NAMED, &mut 0).ok()?;
         let names = listing
             .iter()
             .take(max)

@@ -15,6 +15,7 @@ use cap_std::fs::{Dir, OpenOptions, Permissions};
 use super::changes::{Change, ChangeKind, New};
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::vfs::{Content, HostFolder, HostKind, HostMeta};
+use crate::text::one_line;
 
 /// Writes `changes`, all of which have a folder of the host, in an order that works.
 pub(super) fn write<'a>(changes: impl Iterator<Item = &'a Change>) -> Result<(), SandboxError> {
@@ -94,8 +95,8 @@ impl Source {
 
 fn shown(change: &Change) -> String {
     match &change.host {
-        Some(host) => host.display().to_string(),
-        None => change.guest.clone(),
+        Some(host) => one_line(&host.display().to_string()),
+        None => one_line(&change.guest),
     }
 }
 
@@ -154,7 +155,7 @@ type ByPath<'a> = BTreeMap<(Option<usize>, &'a str), &'a Change>;
 /// Why `change` cannot be written, if it cannot.
 fn conflict(change: &Change, folder: &HostFolder, all: &ByPath) -> Option<String> {
     if let Some(New::Symlink(target)) = &change.new
-        && !stays_inside(&change.path, target)
+        && (!stays_inside(&change.path, target) || leads_on(&change.path, target, folder))
     {
         return Some(format!("a link to {target:?} could lead out of the folder"));
     }
@@ -226,6 +227,25 @@ fn stays_inside(path: &str, target: &str) -> bool {
     ups <= above && !names().skip(ups).any(|name| name == "..")
 }
 
+/// Whether `target`, of a link at `path` that stays inside, passes a link that the host has there:
+/// where that leads is not ours to know.
+fn leads_on(path: &str, target: &str, folder: &HostFolder) -> bool {
+    let mut here: Vec<&str> = path.split('/').collect();
+    here.pop();
+    for name in target.split('/').filter(|n| !n.is_empty() && *n != ".") {
+        if name == ".." {
+            here.pop();
+            continue;
+        }
+        here.push(name);
+        let now = folder.meta(&here.join("/"));
+        if now.is_ok_and(|meta| matches!(meta.kind, HostKind::Symlink(_))) {
+            return true;
+        }
+    }
+    false
+}
+
 /// Whether the guest's name is a plain name on this system too.
 fn has_a_name_everywhere(path: &str) -> bool {
     path.split('/').all(|name| {
@@ -274,13 +294,17 @@ fn put_file(dir: &Dir, name: &str, source: Source, replace: bool) -> io::Result<
     let put = || {
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
-        let mut file = dir.open_with(&temporary, &options)?;
-        source.content.write_to(&mut file)?;
-        file.flush()?;
         let permissions = match replace {
             true => Some(dir.symlink_metadata(name)?.permissions()),
             false => source.permissions,
         };
+        if permissions.is_some() {
+            // Nobody reads what is on its way to a file that they may not read.
+            private(&mut options);
+        }
+        let mut file = dir.open_with(&temporary, &options)?;
+        source.content.write_to(&mut file)?;
+        file.flush()?;
         // As it was: a script stays one.
         if let Some(permissions) = permissions {
             file.set_permissions(plain(permissions))?;
@@ -316,6 +340,15 @@ fn plain(mut permissions: Permissions) -> Permissions {
     permissions.set_mode(permissions.mode() & 0o777);
     permissions
 }
+
+#[cfg(unix)]
+fn private(options: &mut OpenOptions) {
+    use cap_std::fs::OpenOptionsExt;
+    options.mode(0o600);
+}
+
+#[cfg(not(unix))]
+fn private(_: &mut OpenOptions) {}
 
 #[cfg(not(unix))]
 fn plain(permissions: Permissions) -> Permissions {

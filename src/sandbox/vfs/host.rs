@@ -40,8 +40,10 @@ pub(crate) struct HostMeta {
     pub(crate) len: u64,
     /// Nanoseconds since 1970.
     pub(crate) modified: u64,
-    /// Device and number, where the system has them: a file put in another's place is another.
-    id: (u64, u64),
+    /// Device, number and time of the last change to the file or what is told of it, where the
+    /// system has them: a file put in another's place is another, and so is one whose times were set
+    /// back.
+    id: (u64, u64, i64),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,21 +118,28 @@ impl HostFolder {
 
     /// The names in the folder `path`, at most `max` of them. Names that are not UTF-8 are left
     /// out: the guest has no way to say them.
-    pub(crate) fn list(&self, path: &str, max: usize) -> Result<Listing> {
+    ///
+    /// `looked_at` counts what that took, also when it fails.
+    pub(crate) fn list(&self, path: &str, max: usize, looked_at: &mut u64) -> Result<Listing> {
+        *looked_at += 1;
         let dir = self.folder(path).map_err(|e| errno(&e))?;
-        let mut listing = Listing::new();
-        for entry in dir.entries().map_err(|e| errno(&e))? {
+        let mut names = Vec::new();
+        for (count, entry) in dir.entries().map_err(|e| errno(&e))?.enumerate() {
+            // A name alone costs far less than what is known of it.
+            *looked_at += u64::from(count % 8 == 0);
+            if count >= max {
+                return Err(Errno::Overflow);
+            }
             let entry = entry.map_err(|e| errno(&e))?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
+            names.extend(entry.file_name().into_string());
+        }
+        let mut listing = Listing::new();
+        for name in names {
+            *looked_at += 1;
             // What has gone since is not there.
             let Ok(meta) = dir.symlink_metadata(&name) else {
                 continue;
             };
-            if listing.len() >= max {
-                return Err(Errno::Overflow);
-            }
             if let Ok(meta) = HostMeta::of(&dir, &name, &meta) {
                 listing.insert(name.into(), meta);
             }
@@ -193,21 +202,27 @@ impl HostMeta {
                 HostKind::Dir => 0,
                 _ => modified.map_or(0, |d| u64::try_from(d.as_nanos()).unwrap_or(0)),
             },
+            // A folder's change with its entries.
+            id: match kind {
+                HostKind::Dir => (0, 0, 0),
+                _ => identity(meta),
+            },
             kind,
-            id: identity(meta),
         })
     }
 }
 
 #[cfg(unix)]
-fn identity(meta: &Metadata) -> (u64, u64) {
+fn identity(meta: &Metadata) -> (u64, u64, i64) {
     use cap_std::fs::MetadataExt;
-    (meta.dev(), meta.ino())
+    let changed = meta.ctime().wrapping_mul(1_000_000_000);
+    let changed = changed.wrapping_add(meta.ctime_nsec());
+    (meta.dev(), meta.ino(), changed)
 }
 
 #[cfg(not(unix))]
-fn identity(_: &Metadata) -> (u64, u64) {
-    (0, 0)
+fn identity(_: &Metadata) -> (u64, u64, i64) {
+    (0, 0, 0)
 }
 
 /// A file of a mount, read in place.
@@ -218,6 +233,8 @@ pub(crate) struct HostFile {
     pub(crate) path: Arc<str>,
     /// As it was when the guest last looked.
     pub(crate) meta: HostMeta,
+    /// Whether the guest has opened it before.
+    pub(crate) looked_at: bool,
     /// Open while the guest has it open.
     handle: Mutex<Option<Arc<File>>>,
 }
@@ -228,6 +245,7 @@ impl HostFile {
             folder,
             path,
             meta,
+            looked_at: false,
             handle: Mutex::new(None),
         }
     }
@@ -239,6 +257,7 @@ impl HostFile {
             folder: self.folder.clone(),
             path: self.path.clone(),
             meta,
+            looked_at: true,
             handle: Mutex::new(Some(Arc::new(file))),
         })
     }

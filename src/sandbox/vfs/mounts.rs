@@ -140,8 +140,8 @@ impl Tree {
             return Err(Errno::Io);
         };
         let (folder, writable) = (mount.folder.clone(), mount.writable);
-        let listing = folder.list(&path, MAX_HOSTED.saturating_sub(self.hosted))?;
-        self.looked_at += listing.len() as u64;
+        let room = MAX_HOSTED.saturating_sub(self.hosted);
+        let listing = folder.list(&path, room, &mut self.looked_at)?;
         let mut entries = BTreeMap::new();
         for (name, meta) in &listing {
             let path = below(&path, name);
@@ -188,7 +188,10 @@ impl Tree {
 
     /// The guest opens `ino`: a file of the host that nobody has open is looked at anew, so that
     /// what is read is what is there now.
-    pub(crate) fn reopen(&mut self, ino: Ino) -> Result<()> {
+    ///
+    /// Not so a file that the guest is about to overwrite, or has looked at before and may write to:
+    /// what it writes is based on what it has seen, and that nobody has changed it since must show.
+    pub(crate) fn reopen(&mut self, ino: Ino, write: bool, truncate: bool) -> Result<()> {
         let node = self.node(ino)?;
         let Kind::File(content) = &node.kind else {
             return Ok(());
@@ -196,7 +199,14 @@ impl Tree {
         let Some(file) = content.untouched().filter(|_| node.open == 0) else {
             return Ok(());
         };
-        let file = Arc::new(file.reopened()?);
+        if truncate {
+            return Ok(());
+        }
+        let mut opened = file.reopened()?;
+        if write && file.looked_at {
+            opened.meta = file.meta.clone();
+        }
+        let file = Arc::new(opened);
         let node = self.node_mut(ino)?;
         node.modified = file.meta.modified;
         node.kind = Kind::File(Content::of(file));
@@ -206,10 +216,34 @@ impl Tree {
     /// Between turns: mounts in which nothing was changed and nothing is open are looked at anew
     /// when the guest next does.
     pub(crate) fn refresh_mounts(&mut self) {
+        self.look_anew(false);
+    }
+
+    /// Gives up what the guest has changed in mounts in which nothing is open.
+    pub(crate) fn give_up_changes(&mut self) {
+        self.look_anew(true);
+        for at in 0..self.mounts.len() {
+            let mount = &self.mounts[at];
+            let Some(name) = mount.folder.only().filter(|_| mount.touched).cloned() else {
+                continue;
+            };
+            let (folder, root) = (mount.folder.clone(), mount.root);
+            let closed = self.node(root).is_ok_and(|node| node.open == 0);
+            if closed && let Ok(meta) = folder.meta(&name) {
+                self.give_to_host(root, folder, &name, meta);
+                self.settled(at);
+            }
+        }
+    }
+
+    fn look_anew(&mut self, also_touched: bool) {
         for at in 0..self.mounts.len() {
             let mount = &self.mounts[at];
             let (dev, root) = (at as u16 + 1, mount.root);
-            if mount.touched || mount.listings.is_empty() || mount.folder.only().is_some() {
+            if (mount.touched && !also_touched)
+                || mount.listings.is_empty()
+                || mount.folder.only().is_some()
+            {
                 continue;
             }
             let hosted: Vec<(Ino, bool)> = (self.nodes.iter())
@@ -224,14 +258,14 @@ impl Tree {
                 continue;
             }
             for (ino, _) in &hosted {
-                self.nodes.remove(*ino);
+                self.discard(*ino);
             }
-            self.hosted -= hosted.len();
             if let Ok(node) = self.node_mut(root) {
                 node.kind = unlisted("".into(), parent);
             }
             if let Some(mount) = self.mount_mut(dev) {
                 mount.listings.clear();
+                mount.touched = false;
             }
         }
     }
@@ -286,6 +320,21 @@ impl Tree {
             self.files = self.files.saturating_sub(links);
             self.hosted += 1;
         }
+    }
+
+    /// Takes a node away, with all that it counted for.
+    fn discard(&mut self, ino: Ino) {
+        let Ok(node) = self.node(ino) else {
+            return;
+        };
+        let (hosted, links, charge) = (node.hosted, u64::from(node.links), node.charge());
+        // What the guest wrote anew with the bytes that were there is still its own.
+        match hosted {
+            true => self.hosted = self.hosted.saturating_sub(1),
+            false => self.files = self.files.saturating_sub(links),
+        }
+        self.bytes = self.bytes.saturating_sub(charge);
+        self.nodes.remove(ino);
     }
 
     /// All that the guest had changed in the mount was written.

@@ -173,14 +173,14 @@ impl Fds {
         }
     }
 
-    /// Lets go of all listings where together they hold more than a bound: whoever is still
-    /// reading one gets it anew.
-    pub(crate) fn bound_listings(&mut self) {
+    /// Lets go of all listings where together with a new one of `len` entries they would hold more
+    /// than a bound: whoever is still reading one gets it anew.
+    pub(crate) fn make_room(&mut self, len: usize) {
         let listings = self.slots.iter().flatten().filter_map(|fd| match fd {
             Fd::Dir { listing, .. } => listing.as_ref(),
             _ => None,
         });
-        if listings.map(|listing| listing.len()).sum::<usize>() > MAX_LISTED {
+        if listings.map(|listing| listing.len()).sum::<usize>() + len > MAX_LISTED {
             for fd in self.slots.iter_mut().flatten() {
                 if let Fd::Dir { listing, .. } = fd {
                     *listing = None;

@@ -240,15 +240,21 @@ pub(super) fn readdir(
     cookie: u64,
     out: u32,
 ) -> Result<()> {
-    if cookie == 0 {
-        h.state.fds.bound_listings();
-    }
     let Fd::Dir { ino, listing, .. } = h.state.fds.get_mut(fd)? else {
         return Err(Errno::Notdir);
     };
     if cookie == 0 || listing.is_none() {
-        *listing = Some(std::sync::Arc::new(h.state.tree.list(*ino)?));
+        let new = h.state.tree.list(*ino)?;
+        *listing = None;
+        h.state.fds.make_room(new.len());
+        let Fd::Dir { listing, .. } = h.state.fds.get_mut(fd)? else {
+            return Err(Errno::Notdir);
+        };
+        *listing = Some(std::sync::Arc::new(new));
     }
+    let Fd::Dir { listing, .. } = h.state.fds.get_mut(fd)? else {
+        return Err(Errno::Notdir);
+    };
     let Some(entries) = listing.clone() else {
         return Err(Errno::Io);
     };

@@ -83,7 +83,7 @@ pub(super) fn open(
     if (write || oflags & OFLAGS_TRUNC != 0) && !null {
         tree.check_writable(ino)?;
     }
-    tree.reopen(ino)?;
+    tree.reopen(ino, write, oflags & OFLAGS_TRUNC != 0)?;
     if oflags & OFLAGS_TRUNC != 0 && !null {
         tree.resize(ino, 0, &h.quota, now)?;
     }

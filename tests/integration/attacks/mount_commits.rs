@@ -65,6 +65,19 @@ fn links_that_could_lead_out_are_not_written_and_nothing_else_is() {
 }
 
 #[test]
+fn a_link_through_a_link_of_the_users_own_is_not_written() {
+    let folder = Folder::new(&[("d/x", ""), ("f.txt", "inside")]);
+    folder.link("/etc", "out");
+    for code in [
+        "os.symlink('out/passwd', '/m/l')",
+        "os.symlink('../out', '/m/d/l')",
+        "os.symlink('out', '/m/l')",
+    ] {
+        refused(&folder, code, "lead out of the folder");
+    }
+}
+
+#[test]
 fn a_link_that_is_moved_up_must_still_stay_inside() {
     let folder = Folder::new(&[("d/e/x", ""), ("f.txt", "inside")]);
     folder.link("../../f.txt", "d/e/l");

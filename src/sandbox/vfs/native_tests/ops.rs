@@ -253,7 +253,7 @@ pub(super) fn on_tree(tree: &mut Tree, from: Ino, op: &Op) -> Answer {
         }
         Op::Read(path, offset, n) => {
             let ino = tree.lookup(from, path, true)?;
-            tree.reopen(ino)?;
+            tree.reopen(ino, false, false)?;
             let mut bytes = vec![0; *n];
             let read = used(tree, ino, |tree| tree.read_at(ino, &mut bytes, *offset))?;
             bytes.truncate(read);
@@ -292,7 +292,7 @@ fn open(tree: &mut Tree, from: Ino, path: &str, create: bool, new: bool) -> Resu
         Kind::Symlink(_) => Err(Errno::Loop),
         Kind::Dir(_) => Err(Errno::Isdir),
         _ if place.must_be_dir => Err(Errno::Notdir),
-        _ => tree.reopen(ino).map(|()| ino),
+        _ => tree.reopen(ino, true, false).map(|()| ino),
     }
 }
 

@@ -1,0 +1,236 @@
+//! Named sessions: `--session` and `codeact session`.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Codeact, codeact, exec, ready};
+
+/// A home of its own: only sessions lie there, packs are the shared ones.
+struct Home(tempfile::TempDir);
+
+impl Home {
+    fn new() -> Self {
+        ready();
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    fn sessions(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn exec(&self, name: &str, code: &str) -> Codeact {
+        let exec = exec().args(["--session", name]).code(code);
+        exec.host_env("CODEACT_SESSIONS", self.sessions())
+    }
+
+    fn session<'a>(&self, args: impl IntoIterator<Item = &'a str>) -> Codeact {
+        let command = codeact(["session"]).args(args);
+        command.host_env("CODEACT_SESSIONS", self.sessions())
+    }
+}
+
+#[test]
+fn variables_and_files_go_on_from_process_to_process() {
+    let home = Home::new();
+    home.exec(
+        "work",
+        "import pandas as pd; df = pd.DataFrame({'a': [1, 2]}); open('f.txt', 'w').write('one')",
+    )
+    .run()
+    .success();
+    home.exec("work", "df['b'] = df.a * 2; it = iter([7, 8]); next(it)")
+        .run()
+        .success();
+    home.exec(
+        "work",
+        "print(df.b.tolist(), next(it), open('f.txt').read())",
+    )
+    .run()
+    .success()
+    .stdout("[2, 4] 8 one\n");
+    home.session(["list"])
+        .run()
+        .success()
+        .stdout_contains("work")
+        .stdout_contains("3 turns");
+    let shown = home.session(["show", "work"]).run().success();
+    for part in [
+        "turn 1 (ok",
+        "added f.txt (3 bytes)",
+        "  = 7",
+        "df: DataFrame  2 x 2",
+    ] {
+        assert!(shown.stdout.contains(part), "{part}: {}", shown.stdout);
+    }
+    let log = home.session(["log", "work"]).run().success();
+    assert_eq!(log.stdout.lines().count(), 3, "{}", log.stdout);
+}
+
+#[test]
+fn undo_and_fork_go_back_files_included() {
+    let home = Home::new();
+    for n in 1..=4 {
+        home.exec("s", &format!("x = {n}; open('n', 'w').write(str(x))"))
+            .run()
+            .success();
+    }
+    home.session(["undo", "s"]).run().success();
+    home.exec("s", "print(x, open('n').read())")
+        .run()
+        .success()
+        .stdout("3 3\n");
+    home.session(["fork", "s@2", "t"]).run().success();
+    home.exec("t", "print(x, open('n').read()); x = 'other'")
+        .run()
+        .success()
+        .stdout("2 2\n");
+    home.exec("s", "print(x)").run().success().stdout("3\n");
+    home.session(["undo", "s", "9"])
+        .run()
+        .code(125)
+        .stderr_contains("no state");
+    home.session(["fork", "s@99", "u"])
+        .run()
+        .code(125)
+        .stderr_contains("turn 99");
+    home.session(["fork", "s", "t"])
+        .run()
+        .code(125)
+        .stderr_contains("already");
+    home.session(["rm", "t"]).run().success();
+    home.session(["show", "t"])
+        .run()
+        .code(125)
+        .stderr_contains("no session t");
+}
+
+#[test]
+fn a_stopped_turn_is_told_and_taken_back() {
+    let home = Home::new();
+    home.exec("s", "x = 1").run().success();
+    let stopped = home.exec("s", "x = 2\nwhile True: pass");
+    stopped.args(["--timeout", "300ms"]).run().code(124);
+    home.exec("s", "print(x)").run().success().stdout("1\n");
+    home.session(["show", "s"])
+        .run()
+        .success()
+        .stdout_contains("taken back");
+    home.exec("s", "x = 3; 1/0")
+        .arg("--transactional")
+        .run()
+        .code(1);
+    home.exec("s", "print(x)").run().success().stdout("1\n");
+    home.exec("s", "x = 4; 1/0").run().code(1);
+    home.exec("s", "print(x)").run().success().stdout("4\n");
+}
+
+#[test]
+fn a_session_moves_in_one_file() {
+    let (home, other) = (Home::new(), Home::new());
+    home.exec("s", "import numpy as np; a = np.arange(400_000)")
+        .run()
+        .success();
+    home.exec("s", "a[0] = 5").run().success();
+    let file = home.sessions().join("moved.zip");
+    let path = file.to_str().unwrap();
+    home.session(["export", "s", "-o", path]).run().success();
+    other.session(["import", path, "there"]).run().success();
+    other
+        .exec("there", "print(int(a[0]), len(a))")
+        .run()
+        .success()
+        .stdout("5 400000\n");
+    other.session(["undo", "there", "2"]).run().success();
+    other
+        .exec("there", "print(int(a[0]))")
+        .run()
+        .success()
+        .stdout("0\n");
+    let mut bytes = std::fs::read(&file).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    std::fs::write(&file, &bytes).unwrap();
+    other
+        .session(["import", path, "half"])
+        .run()
+        .code(125)
+        .stderr_contains("damaged");
+    other.session(["list"]).run().success().stdout_lacks("half");
+}
+
+#[test]
+fn two_processes_cannot_have_one_session() {
+    let home = Home::new();
+    let mut first = home
+        .exec("s", "print('begun', flush=True); input()")
+        .spawn();
+    assert_eq!(first.line(), "begun\n");
+    home.exec("s", "pass")
+        .run()
+        .code(125)
+        .stderr_contains("in use by another process");
+    home.session(["undo", "s"])
+        .run()
+        .code(125)
+        .stderr_contains("in use");
+    first.write("\n");
+    first.end().code(0);
+    home.exec("s", "pass").run().success();
+}
+
+#[test]
+fn a_damaged_snapshot_is_refused_and_undo_goes_behind_it() {
+    let home = Home::new();
+    home.exec("s", "x = 1").run().success();
+    home.exec("s", "x = 2").run().success();
+    let path = home.sessions().join("s/000002.snapshot");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let at = bytes.len() / 2;
+    bytes[at] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+    home.exec("s", "pass")
+        .run()
+        .code(125)
+        .stderr_contains("checksum");
+    home.session(["undo", "s"]).run().success();
+    home.exec("s", "print(x)").run().success().stdout("1\n");
+}
+
+#[test]
+fn what_is_no_name_is_refused() {
+    let home = Home::new();
+    for name in ["../x", ".hidden", "a/b", "", "a b", "x."] {
+        home.exec(name, "pass")
+            .run()
+            .code(125)
+            .stderr_contains("no name for a session");
+    }
+}
+
+#[test]
+fn killed_at_any_moment_a_session_keeps_every_finished_turn() {
+    let home = Home::new();
+    home.exec("s", "n = 0").run().success();
+    let mut done = 0;
+    for round in 0..25_u64 {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_codeact"))
+            .args(["exec", "--quiet", "--session", "s", "-c", "n += 1"])
+            .env("CODEACT_SESSIONS", home.sessions())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        // Spread over what such a run takes; wherever it hits, what follows holds.
+        std::thread::sleep(Duration::from_millis(round * 7 % 120));
+        child.kill().unwrap();
+        let finished = child.wait().unwrap().success();
+        let told = home.exec("s", "print(n)").run().success();
+        let n: u64 = told.stdout.trim().parse().unwrap();
+        // A turn may be committed, and its process killed before it could say so.
+        let least = done + u64::from(finished);
+        assert!(
+            (least..=done + 1).contains(&n),
+            "round {round}: {n}, had {done}"
+        );
+        done = n;
+    }
+}
