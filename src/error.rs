@@ -2,6 +2,7 @@
 
 use crate::llm::ModelError;
 use crate::sandbox::SandboxError;
+use crate::sessions::SessionError;
 
 /// Anything that can stop the library from doing its work.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +11,9 @@ pub enum Error {
     /// The sandbox could not be made or go on.
     #[error(transparent)]
     Sandbox(#[from] SandboxError),
+    /// A kept session could not be used.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// The model could not be reached or understood.
     #[error(transparent)]
     Model(#[from] ModelError),

@@ -13,6 +13,7 @@ use crate::error::Error;
 use crate::event::{Event, EventSink};
 use crate::llm::{Message, Model};
 use crate::sandbox::{Cancel, Changes, Execution, Outcome, Sandbox, Session, Turn};
+use crate::sessions::NamedSession;
 
 /// How often an answer without code is refused.
 const MAX_REFUSED: usize = 2;
@@ -63,11 +64,11 @@ pub struct Run {
 }
 
 impl Run {
-    fn new(history: History, desk: &Desk, ending: Ending) -> Self {
+    fn new(history: History, desk: &mut Desk<'_>, ending: Ending) -> Self {
         Self {
             ending,
             steps: history.steps,
-            changes: desk.session.changes(),
+            changes: desk.session().changes(),
         }
     }
 
@@ -144,17 +145,30 @@ impl Agent {
     ///
     /// [`Error`] when the model or the sandbox fails. What the code does is never an error.
     pub async fn run(&self, task: &str) -> Result<Run, Error> {
-        let run = self.run_steps(task).await;
+        let run = match self.sandbox.session_seeded(self.seed) {
+            Ok(session) => self.run_steps(task, Desk::new(Place::Own(session))).await,
+            Err(e) => Err(e.into()),
+        };
         self.finish(run)
     }
 
-    async fn run_steps(&self, task: &str) -> Result<Run, Error> {
+    /// As [`Agent::run`], in a session that is kept: each piece of code is committed to it when it has
+    /// run, with the variables and files of what ran before.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::run`], and when a turn cannot be committed.
+    pub async fn run_in(&self, session: &mut NamedSession, task: &str) -> Result<Run, Error> {
+        let run = (self.run_steps(task, Desk::new(Place::Named(session)))).await;
+        self.finish(run)
+    }
+
+    async fn run_steps(&self, task: &str, mut desk: Desk<'_>) -> Result<Run, Error> {
         let system = prompt::system(&self.surroundings());
         let mut history = self.open(system, task);
-        let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
         for step in 1..=self.max_steps {
             let Some(said) = self.ask(step, &history).await? else {
-                return Ok(Run::new(history, &desk, Ending::Cancelled));
+                return Ok(Run::new(history, &mut desk, Ending::Cancelled));
             };
             let action = read(&said, Mode::Agent);
             let done = match &action {
@@ -176,10 +190,10 @@ impl Agent {
                 observation: done.observation,
             });
             if let Some(ending) = done.ending {
-                return Ok(Run::new(history, &desk, ending));
+                return Ok(Run::new(history, &mut desk, ending));
             }
         }
-        Ok(Run::new(history, &desk, Ending::OutOfSteps))
+        Ok(Run::new(history, &mut desk, Ending::OutOfSteps))
     }
 
     /// The original, one-shot form: the reply must be one Python program, and what it prints is
@@ -196,9 +210,10 @@ impl Agent {
     async fn run_program(&self, task: &str) -> Result<Run, Error> {
         let system = prompt::system_once(&self.surroundings());
         let mut history = self.open(system, task);
-        let mut desk = Desk::new(self.sandbox.session_seeded(self.seed)?);
+        let session = self.sandbox.session_seeded(self.seed)?;
+        let mut desk = Desk::new(Place::Own(session));
         let Some(said) = self.ask(1, &history).await? else {
-            return Ok(Run::new(history, &desk, Ending::Cancelled));
+            return Ok(Run::new(history, &mut desk, Ending::Cancelled));
         };
         let action = read(&said, Mode::Once);
         let (execution, ending) = match &action {
@@ -222,7 +237,7 @@ impl Agent {
             execution,
             observation: None,
         });
-        Ok(Run::new(history, &desk, ending))
+        Ok(Run::new(history, &mut desk, ending))
     }
 
     fn surroundings(&self) -> Surroundings<'_> {
@@ -239,7 +254,12 @@ impl Agent {
         History::new(vec![system, task])
     }
 
-    async fn execute(&self, desk: &mut Desk, step: u32, source: &str) -> Result<Execution, Error> {
+    async fn execute(
+        &self,
+        desk: &mut Desk<'_>,
+        step: u32,
+        source: &str,
+    ) -> Result<Execution, Error> {
         self.events.emit(Event::CodeStarted {
             step,
             code: source.to_owned(),
@@ -258,7 +278,13 @@ impl Agent {
         if self.keep_files {
             turn = turn.keep_files();
         }
-        let execution = desk.session.run(turn).await?;
+        if let Place::Named(_) = desk.place {
+            turn = turn.variables();
+        }
+        let execution = desk.session().run(turn).await?;
+        if let Place::Named(kept) = &mut desk.place {
+            kept.commit(source, &execution)?;
+        }
         // A turn that was taken back took its input with it.
         desk.has_input |= !execution.rolled_back;
         Ok(execution)
@@ -267,7 +293,7 @@ impl Agent {
     /// Runs code and decides how to go on.
     async fn act(
         &self,
-        desk: &mut Desk,
+        desk: &mut Desk<'_>,
         history: &History,
         step: u32,
         source: &str,
@@ -348,16 +374,28 @@ fn read(said: &Said, mode: Mode) -> Action {
 }
 
 /// Where the code of a run works: its session, and whether the input lies there.
-struct Desk {
-    session: Session,
+struct Desk<'a> {
+    place: Place<'a>,
     has_input: bool,
 }
 
-impl Desk {
-    fn new(session: Session) -> Self {
+enum Place<'a> {
+    Own(Session),
+    Named(&'a mut NamedSession),
+}
+
+impl<'a> Desk<'a> {
+    fn new(place: Place<'a>) -> Self {
         Self {
-            session,
+            place,
             has_input: false,
+        }
+    }
+
+    fn session(&mut self) -> &mut Session {
+        match &mut self.place {
+            Place::Own(session) => session,
+            Place::Named(kept) => &mut kept.session,
         }
     }
 }

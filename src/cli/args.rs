@@ -121,6 +121,9 @@ pub(super) struct Run {
     /// What to do; `-` reads it from stdin
     #[arg(value_name = "TASK")]
     pub(super) task: String,
+    /// Work in this session, or begin it: the code finds the variables and files of earlier runs
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["seed", "once"])]
+    pub(super) session: Option<String>,
     /// One reply, which must be only Python, and its stdout is the answer
     #[arg(long)]
     pub(super) once: bool,

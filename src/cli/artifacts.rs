@@ -114,7 +114,7 @@ impl Names {
             let free = |names: &Self, path: &str| {
                 let path = path.to_lowercase();
                 // A folder may be shared, a file not.
-                !names.files.contains(&path) && !(last && names.folders.contains(&path))
+                !(names.files.contains(&path) || last && names.folders.contains(&path))
             };
             let (stem, ending) = match part.rsplit_once('.') {
                 Some((stem, ending)) if last && !stem.is_empty() => (stem, format!(".{ending}")),

@@ -27,6 +27,7 @@ pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode>
             base_url: None,
         },
         once: false,
+        session: None,
         files: FileArgs::default(),
         max_steps: 1,
         json: demo.json,

@@ -110,11 +110,6 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         mounts::write_back(&changes, &exec.files, status == 0, global.quiet, exec.json).await
     };
     if let Some(kept) = &mut kept {
-        if matches!(written, Ok(Written::Yes)) {
-            kept.session.settle(&changes);
-        }
-        // What an overlay holds is the run's own.
-        kept.session.give_up_changes();
         kept.commit(&code, &execution)?;
     }
     if exec.json {

@@ -10,7 +10,7 @@ use serde_json::json;
 use super::args::{Global, ModelArgs, Run};
 use super::exec::cancel_on_ctrl_c;
 use super::mounts::Written;
-use super::{artifacts, exit, input, mounts, settings};
+use super::{artifacts, exit, input, mounts, session, settings};
 use crate::agent::{Agent, Ending};
 use crate::event::EventSink;
 use crate::llm::{ModelOptions, Resolved, resolve};
@@ -68,6 +68,10 @@ pub(super) async fn solve(
     } else {
         report::human::steps(run.verbose)
     };
+    let mut kept = match &run.session {
+        Some(name) => Some(session::store()?.open(name, &sandbox)?),
+        None => None,
+    };
     let mut agent = Agent::new(model.model, sandbox)
         .max_steps(run.max_steps)
         .seed(run.seed)
@@ -79,6 +83,8 @@ pub(super) async fn solve(
     }
     let done = if run.once {
         agent.run_once(task).await?
+    } else if let Some(kept) = &mut kept {
+        agent.run_in(kept, task).await?
     } else {
         agent.run(task).await?
     };

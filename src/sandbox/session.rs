@@ -210,18 +210,8 @@ impl Session {
     /// [`MountMode::Commit`]: super::MountMode::Commit
     pub fn commit(&mut self, changes: &Changes) -> Result<(), SandboxError> {
         changes.commit()?;
-        self.settle(changes);
-        Ok(())
-    }
-
-    /// After [`Changes::commit`]: lets the session stand on what was written.
-    pub(crate) fn settle(&mut self, changes: &Changes) {
         mount::settle(lock(&self.at_rest).tree(), changes);
-    }
-
-    /// Gives up what the turns changed in mounts: they are as the host has them.
-    pub(crate) fn give_up_changes(&mut self) {
-        lock(&self.at_rest).tree().give_up_changes();
+        Ok(())
     }
 
     /// All of a session that has one turn: runs it, and gives the slot back for others.

@@ -312,7 +312,7 @@ impl NamedSession {
     }
 
     /// Commits the turn that has just run in [`NamedSession::session`]: when this returns, it is on
-    /// disk, and stays there whatever happens.
+    /// disk, and stays there whatever happens. What was changed in mounts is no part of it.
     ///
     /// # Errors
     ///
@@ -327,7 +327,7 @@ impl NamedSession {
         let files = by_path(&self.session);
         if state == turn {
             let snapshot = self.session.checkpoint()?;
-            snapshot.save(snapshot_path(&self.folder, turn))?;
+            snapshot.save_without_mounts(&snapshot_path(&self.folder, turn))?;
         }
         let record = TurnRecord::of(turn, state, code, execution, &self.files, &files);
         let bytes = serde_json::to_vec(&record).map_err(|e| SessionError::Damaged {

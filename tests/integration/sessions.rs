@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use crate::model_server::{Exchange, ModelServer, run};
 use crate::support::{Codeact, codeact, exec, ready};
 
 /// A home of its own: only sessions lie there, packs are the shared ones.
@@ -233,4 +234,64 @@ fn killed_at_any_moment_a_session_keeps_every_finished_turn() {
         );
         done = n;
     }
+}
+
+#[test]
+fn mounts_are_no_part_of_a_session_and_are_granted_anew_each_time() {
+    let home = Home::new();
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("f"), "host").unwrap();
+    let mount = |mode: &str| format!("{}:/m:{mode}", dir.path().display());
+    let code = "open('/m/f', 'a').write(' and me'); text = open('/m/f').read()";
+    let overlay = mount("overlay");
+    home.exec("s", code)
+        .args(["--mount", &overlay])
+        .run()
+        .success();
+    let look = "import os; print(text, os.path.exists('/m'))";
+    home.exec("s", look)
+        .run()
+        .success()
+        .stdout("host and me False\n");
+    home.exec("s", "print(open('/m/f').read())")
+        .args(["--mount", &mount("ro")])
+        .run()
+        .success()
+        .stdout("host\n");
+    let commit = mount("commit");
+    home.exec("s", "open('/m/f', 'w').write(text)")
+        .args(["--mount", &commit, "--yes"])
+        .run()
+        .success();
+    assert_eq!(
+        std::fs::read_to_string(dir.path().join("f")).unwrap(),
+        "host and me"
+    );
+}
+
+#[test]
+fn a_models_steps_are_turns_of_the_session() {
+    let home = Home::new();
+    home.exec("s", "price = 7").run().success();
+    let reply = "I use the price.\n```python\ntotal = price * 6\nfinal_answer(total)\n```";
+    let server = ModelServer::start([Exchange::say(reply)]);
+    codeact([
+        "run",
+        "--session",
+        "s",
+        "what do six cost?",
+        "--model",
+        "m",
+        "--base-url",
+    ])
+    .arg(server.url())
+    .host_env("CODEACT_SESSIONS", home.sessions())
+    .stdin("")
+    .run()
+    .success()
+    .stdout("42\n");
+    home.exec("s", "print(total)")
+        .run()
+        .success()
+        .stdout("42\n");
 }

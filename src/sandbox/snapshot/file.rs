@@ -63,6 +63,7 @@ struct Rng {
 pub(super) fn write(
     snapshot: &Snapshot,
     path: &Path,
+    without_mounts: bool,
     to: &mut dyn Write,
 ) -> Result<(), SandboxError> {
     let refused = |why| SandboxError::Snapshot {
@@ -75,7 +76,9 @@ pub(super) fn write(
         state,
         started,
     } = &snapshot.checkpoint;
-    let (tree, contents) = state.tree.to_data(&state.fds.nodes()).map_err(refused)?;
+    let (tree, contents) = (state.tree)
+        .to_data(&state.fds.nodes(), without_mounts)
+        .map_err(refused)?;
     let at = state.rng.get_word_pos();
     let head = Head {
         pack: runtime.pack.hash(),

@@ -49,7 +49,12 @@ impl Snapshot {
     /// committed nor given up; [`SandboxError::Io`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SandboxError> {
         let path = path.as_ref();
-        cache::write_with(path, &mut |to| file::write(self, path, to))
+        cache::write_with(path, &mut |to| file::write(self, path, false, to))
+    }
+
+    /// As [`Snapshot::save`], without what was changed in mounts.
+    pub(crate) fn save_without_mounts(&self, path: &Path) -> Result<(), SandboxError> {
+        cache::write_with(path, &mut |to| file::write(self, path, true, to))
     }
 
     /// Reads a snapshot that [`Snapshot::save`] has written, to go on in `sandbox`, with its limits,

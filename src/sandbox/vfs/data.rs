@@ -72,9 +72,14 @@ pub(crate) type Numbers = BTreeMap<Ino, Ino>;
 impl Tree {
     /// The guest's own files, and `open`, nodes that descriptors lead to. Their bytes are in the
     /// contents, in the same order. `Err` says what cannot be kept.
-    pub(crate) fn to_data(&self, open: &[Ino]) -> Result<(TreeData, Vec<Content>), String> {
+    /// `without_mounts` leaves out what was changed in them.
+    pub(crate) fn to_data(
+        &self,
+        open: &[Ino],
+        without_mounts: bool,
+    ) -> Result<(TreeData, Vec<Content>), String> {
         for mount in self.mounts() {
-            if mount.touched {
+            if mount.touched && !without_mounts {
                 return Err(format!(
                     "the changes in {} are neither written back nor given up",
                     mount.guest

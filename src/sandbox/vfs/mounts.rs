@@ -216,34 +216,10 @@ impl Tree {
     /// Between turns: mounts in which nothing was changed and nothing is open are looked at anew
     /// when the guest next does.
     pub(crate) fn refresh_mounts(&mut self) {
-        self.look_anew(false);
-    }
-
-    /// Gives up what the guest has changed in mounts in which nothing is open.
-    pub(crate) fn give_up_changes(&mut self) {
-        self.look_anew(true);
-        for at in 0..self.mounts.len() {
-            let mount = &self.mounts[at];
-            let Some(name) = mount.folder.only().filter(|_| mount.touched).cloned() else {
-                continue;
-            };
-            let (folder, root) = (mount.folder.clone(), mount.root);
-            let closed = self.node(root).is_ok_and(|node| node.open == 0);
-            if closed && let Ok(meta) = folder.meta(&name) {
-                self.give_to_host(root, folder, &name, meta);
-                self.settled(at);
-            }
-        }
-    }
-
-    fn look_anew(&mut self, also_touched: bool) {
         for at in 0..self.mounts.len() {
             let mount = &self.mounts[at];
             let (dev, root) = (at as u16 + 1, mount.root);
-            if (mount.touched && !also_touched)
-                || mount.listings.is_empty()
-                || mount.folder.only().is_some()
-            {
+            if mount.touched || mount.listings.is_empty() || mount.folder.only().is_some() {
                 continue;
             }
             let hosted: Vec<(Ino, bool)> = (self.nodes.iter())
@@ -265,7 +241,6 @@ impl Tree {
             }
             if let Some(mount) = self.mount_mut(dev) {
                 mount.listings.clear();
-                mount.touched = false;
             }
         }
     }
