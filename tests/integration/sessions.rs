@@ -275,22 +275,9 @@ fn a_models_steps_are_turns_of_the_session() {
     home.exec("s", "price = 7").run().success();
     let reply = "I use the price.\n```python\ntotal = price * 6\nfinal_answer(total)\n```";
     let server = ModelServer::start([Exchange::say(reply)]);
-    codeact([
-        "run",
-        "--session",
-        "s",
-        "what do six cost?",
-        "--model",
-        "m",
-        "--base-url",
-    ])
-    .arg(server.url())
-    .host_env("CODEACT_SESSIONS", home.sessions())
-    .stdin("")
-    .run()
-    .success()
-    .stdout("42\n");
-    home.exec("s", "print(total)")
+    run(&server, "what do six cost?")
+        .args(["--session", "s"])
+        .host_env("CODEACT_SESSIONS", home.sessions())
         .run()
         .success()
         .stdout("42\n");
