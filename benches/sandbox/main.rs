@@ -6,6 +6,8 @@
 //! figures are medians, so that a slow moment of the machine meets both. `scripts/bench` names the
 //! interpreters, adds the figures of whole processes and draws a table.
 
+mod sessions;
+
 use std::hint::black_box;
 use std::process::{Command, Stdio};
 use std::sync::Barrier;
@@ -39,7 +41,7 @@ fn main() -> Result<(), Failure> {
         runtime,
         args,
     };
-    for name in NAMES {
+    for name in NAMES.into_iter().chain(sessions::NAMES) {
         if bench.args.names.is_empty() || bench.args.names.iter().any(|n| n == name) {
             println!("{}", bench.row(name)?);
         }
@@ -67,9 +69,12 @@ impl Args {
                 "--quick" => args.quick = true,
                 "--python" => args.python = typed.next(),
                 "--pandas-python" => args.pandas_python = typed.next(),
-                name if NAMES.contains(&name) => args.names.push(arg),
+                name if NAMES.contains(&name) || sessions::NAMES.contains(&name) => {
+                    args.names.push(arg);
+                }
                 other => {
-                    return Err(format!("unknown: {other}; known: {}", NAMES.join(", ")).into());
+                    let known = [&NAMES[..], &sessions::NAMES[..]].concat().join(", ");
+                    return Err(format!("unknown: {other}; known: {known}").into());
                 }
             }
         }
@@ -90,6 +95,7 @@ impl Bench {
             "fresh_run_pandas" => self.fresh_run_pandas(),
             "two_threads" => self.two_threads(),
             "tree_copy" => self.tree_copy(),
+            name if sessions::NAMES.contains(&name) => self.session_row(name),
             _ => self.idle_sandbox(),
         }
     }
