@@ -48,6 +48,8 @@ pub(super) struct Ground {
 struct AtRest {
     slot: Option<Slot>,
     checkpoint: Checkpoint,
+    /// Whether the checkpoint is what the slot holds.
+    is_current: bool,
 }
 
 #[derive(Clone)]
@@ -62,19 +64,24 @@ pub(super) struct Checkpoint {
 impl AtRest {
     /// Brings the checkpoint to what the slot holds.
     fn checkpoint_now(&mut self, runtime: &Runtime) -> Result<&Checkpoint, SandboxError> {
-        if let Some(slot) = &mut self.slot {
+        if let Some(slot) = &mut self.slot
+            && !self.is_current
+        {
             let (pages, state) = slot.checkpoint(&runtime.image)?;
             self.checkpoint = Checkpoint {
                 pages: Some(Arc::new(pages)),
                 state,
                 started: true,
             };
+            self.is_current = true;
         }
         Ok(&self.checkpoint)
     }
 
     /// The files as they are after the last turn.
     fn tree(&mut self) -> &mut Tree {
+        // Whoever asks may change it.
+        self.is_current = false;
         match &mut self.slot {
             Some(slot) => &mut slot.host().state.tree,
             None => &mut self.checkpoint.state.tree,
@@ -104,6 +111,7 @@ impl Session {
                     state,
                     started: false,
                 },
+                is_current: false,
             })),
         })
     }
@@ -137,7 +145,9 @@ impl Session {
         let (execution, slot) = self.ground.runtime.guest.spawn(job).await?;
         // Only here, where the caller is still waiting: a turn whose future was dropped must not
         // come back, however far it got.
-        lock(&self.at_rest).slot = slot;
+        let mut at_rest = lock(&self.at_rest);
+        (at_rest.slot, at_rest.is_current) = (slot, false);
+        drop(at_rest);
         Ok(execution)
     }
 
@@ -164,6 +174,7 @@ impl Session {
             at_rest: Arc::new(Mutex::new(AtRest {
                 slot: None,
                 checkpoint: snapshot.checkpoint.clone(),
+                is_current: false,
             })),
         }
     }
