@@ -1,6 +1,6 @@
 //! What the model is told of its code: an `Execution` as text.
 
-use crate::sandbox::{Captured, Exception, Execution, Outcome};
+use crate::sandbox::{Captured, Exception, Execution, Frame, Outcome};
 
 /// The longest observation's parts, in characters; a context window is not a log file.
 const MAX_OUTPUT: usize = 8_000;
@@ -44,6 +44,10 @@ pub(super) fn text(execution: &Execution) -> String {
     if !ending.is_empty() {
         text.push('\n');
         text += &ending;
+        if let Some(place) = place(execution) {
+            text += "\nThis is where it was:\n";
+            text += &place;
+        }
     } else if output.is_empty() && execution.result.is_none() && execution.displays.is_empty() {
         text += "\nThe code ran without an error, but it printed nothing and has no final value. \
                  Nobody has seen an answer yet. Send the whole code again with one more line at \
@@ -113,8 +117,25 @@ pub(super) fn failure(execution: &Execution) -> String {
             format!("the program failed:\n{traceback}")
         }
         Outcome::Exited { code } => format!("the program ended with exit status {code}"),
-        _ => note(execution).unwrap_or_else(|| "the program has no answer".into()),
+        _ => {
+            let mut text = note(execution).unwrap_or_else(|| "the program has no answer".into());
+            if let Some(traceback) = &execution.interrupted {
+                text.push('\n');
+                text += &shorten(traceback.to_string().trim_end(), MAX_ERROR);
+            }
+            text
+        }
     }
+}
+
+/// Where the code was when it was stopped.
+fn place(execution: &Execution) -> Option<String> {
+    let traceback = execution.interrupted.as_ref()?;
+    let mut text = traceback.to_string();
+    if text.len() > MAX_ERROR {
+        text = own_frames(&traceback.frames);
+    }
+    Some(shorten(&short_lines(text.trim_end()), MAX_ERROR))
 }
 
 /// The traceback, its middle left out where libraries make it long: what a model needs is its own
@@ -123,7 +144,14 @@ fn own_traceback(error: &Exception) -> String {
     if error.traceback.len() <= MAX_ERROR {
         return error.traceback.trim_end().to_owned();
     }
-    let own: Vec<_> = (error.frames.iter())
+    let mut text = own_frames(&error.frames);
+    text += &format!("{}: {}", error.kind, error.message);
+    text
+}
+
+/// The last of the frames that are the model's own, as Python prints them.
+fn own_frames(frames: &[Frame]) -> String {
+    let own: Vec<_> = (frames.iter())
         .filter(|frame| frame.file.starts_with("<turn "))
         .collect();
     let mut text = String::from("Traceback (most recent call last):\n");
@@ -136,7 +164,6 @@ fn own_traceback(error: &Exception) -> String {
             text += &format!("    {source}\n");
         }
     }
-    text += &format!("{}: {}", error.kind, error.message);
     text
 }
 
@@ -167,7 +194,7 @@ pub(super) fn shorten(text: &str, longest: usize) -> String {
 mod tests {
     use super::*;
     use crate::event::Stream;
-    use crate::sandbox::{Frame, Usage};
+    use crate::sandbox::{Traceback, Usage};
     use std::time::Duration;
 
     fn execution(outcome: Outcome, stdout: &str) -> Execution {
@@ -184,6 +211,7 @@ mod tests {
             displays: Vec::new(),
             files: Vec::new(),
             variables: Vec::new(),
+            interrupted: None,
             answer: None,
             rolled_back: false,
             usage: Usage::default(),
@@ -212,6 +240,39 @@ mod tests {
             "{text}"
         );
         assert!(text.contains("as they were before"), "{text}");
+    }
+
+    #[test]
+    fn a_stopped_turn_tells_where_it_was() {
+        let limit = Duration::from_secs(2);
+        let mut execution = execution(Outcome::TimedOut { limit }, "");
+        let frame = |file: &str, line| Frame {
+            file: file.into(),
+            line,
+            function: "f".into(),
+            source: None,
+        };
+        let traceback = |frames| Traceback {
+            frames,
+            left_out: 0,
+        };
+        execution.interrupted = Some(traceback(vec![frame("<turn 1>", 3)]));
+        let whole = text(&execution);
+        let at = whole.find("This is where it was:\nTraceback").unwrap();
+        assert!(
+            whole[at..].ends_with("File \"<turn 1>\", line 3, in f"),
+            "{whole}"
+        );
+        assert!(failure(&execution).contains("line 3"));
+        // Where libraries make it long, the model's own lines are what it needs.
+        let mut frames = vec![frame("<turn 1>", 3)];
+        frames.extend((0..39).map(|line| frame(&"l".repeat(100), line + 1)));
+        execution.interrupted = Some(traceback(frames));
+        let short = text(&execution);
+        assert!(
+            short.len() < MAX_ERROR && short.ends_with("line 3, in f"),
+            "{short}"
+        );
     }
 
     #[test]

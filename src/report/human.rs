@@ -63,6 +63,9 @@ pub(crate) fn ending(execution: &Execution, quiet: bool) {
     match &execution.outcome {
         Outcome::Raised(e) => anstream::eprint!("{}", shown(&e.traceback)),
         outcome => {
+            if let Some(traceback) = &execution.interrupted {
+                anstream::eprint!("{}", shown(&traceback.to_string()));
+            }
             if let Some(text) = sentence(outcome) {
                 anstream::eprintln!("codeact: {text}");
             }

@@ -63,6 +63,11 @@ pub(crate) fn execution(e: &Execution) -> Value {
         "result": e.result,
         "displays": displays,
         "error": error,
+        "interrupted": e.interrupted.as_ref().map(|traceback| json!({
+            "frames": traceback.frames,
+            "frames_left_out": traceback.left_out,
+            "traceback": traceback.to_string(),
+        })),
         "usage": {
             "wall_ms": (e.usage.wall.as_secs_f64() * 1e6).round() / 1e3,
             "fuel": e.usage.fuel,

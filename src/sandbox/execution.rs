@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::display::Display;
 use super::guest_file::GuestFile;
+use super::interrupted::Traceback;
 use super::output::Captured;
 use crate::event::Stream;
 
@@ -33,6 +34,10 @@ pub struct Execution {
     /// The session's variables after the turn, where [`Turn::variables`](super::Turn::variables)
     /// asked for them. Names that begin with `_` and modules are left out.
     pub variables: Vec<Variable>,
+    /// Where the code was when it was stopped, by a limit, a trap or a cancellation: its frames, read
+    /// from the stopped instance's memory. `None` after every other end, where the code was in no
+    /// frame of its own (while it was compiled, say), and where the frames cannot be read exactly.
+    pub interrupted: Option<Traceback>,
     /// The value given to `final_answer(value)`, as JSON.
     pub answer: Option<serde_json::Value>,
     /// Whether memory and files went back to the start of the turn: after a limit, a trap,

@@ -5,7 +5,8 @@
 //! variables last; both give an [`Execution`]. Below: `runtime` is what sessions share, `session`
 //! the transaction around a turn, `slot` one store and instance, `memory` linear memory as data,
 //! `image` and `engine` what is made once, `wasi` and `vfs` what the guest sees of a system,
-//! `door` its one way to the host, `limits`, `meter` and `stop` what holds it.
+//! `door` its one way to the host, `limits`, `meter` and `stop` what holds it, `interrupted` where the
+//! code was when it was stopped.
 
 mod cache;
 mod clock;
@@ -19,6 +20,7 @@ mod guest_file;
 mod guest_threads;
 mod host;
 mod image;
+mod interrupted;
 mod limits;
 mod memory;
 mod meter;
@@ -43,6 +45,7 @@ pub use display::Display;
 pub use error::SandboxError;
 pub use execution::{Exception, Execution, Frame, Outcome, Usage, Variable};
 pub use guest_file::GuestFile;
+pub use interrupted::Traceback;
 pub use limits::Limits;
 pub use mount::{Change, ChangeKind, Changes, Mount, MountMode};
 pub use output::Captured;

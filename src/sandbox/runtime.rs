@@ -13,6 +13,7 @@ use super::engine::Engine;
 use super::error::SandboxError;
 use super::guest_threads::GuestThreads;
 use super::host::{GuestState, Host};
+use super::interrupted::{self, Offsets, Traceback};
 use super::limits::{Limits, MemoryLimiter};
 use super::memory::{Image, Pages};
 use super::output::Output;
@@ -45,6 +46,8 @@ pub(crate) struct Runtime {
     idle: Mutex<Vec<Slot>>,
     image_path: PathBuf,
     image_id: OnceLock<String>,
+    /// Found when the first turn is stopped.
+    offsets: OnceLock<Option<Offsets>>,
 }
 
 impl Runtime {
@@ -86,6 +89,7 @@ impl Runtime {
             idle: Mutex::new(Vec::new()),
             image_path,
             image_id: OnceLock::new(),
+            offsets: OnceLock::new(),
         })
     }
 
@@ -145,6 +149,13 @@ impl Runtime {
         let mut slot = Slot::instantiate(&self.engine, host).await?;
         slot.restore(&self.image, over)?;
         Ok(slot)
+    }
+
+    /// Where the guest was that was stopped and left `memory`; its turn was `source`.
+    pub(crate) fn traceback(&self, memory: &[u8], source: &str) -> Option<Traceback> {
+        let find = || Offsets::find(self.image.bytes());
+        let offsets = self.offsets.get_or_init(find).as_ref()?;
+        interrupted::traceback(offsets, memory, source)
     }
 
     fn check_memory(&self, limits: &Limits) -> Result<(), SandboxError> {

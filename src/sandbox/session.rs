@@ -345,6 +345,12 @@ async fn run_turn(
     }
     let door = Door::new(limits, frame);
     let (ended, fuel) = slot.call(RUN_TURN, door, limits.fuel, &watch).await?;
+    let interrupted = match &ended {
+        Ended::Returned | Ended::Exited(_) => None,
+        Ended::OutOfFuel | Ended::Trapped(_) | Ended::Stopped(_) => {
+            runtime.traceback(slot.memory(), &request.code)
+        }
+    };
 
     let host = slot.host();
     let (stdout, stderr, transcript) = host.output.finish();
@@ -383,6 +389,7 @@ async fn run_turn(
         displays,
         files,
         variables,
+        interrupted,
         answer,
         rolled_back,
         usage,

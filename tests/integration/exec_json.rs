@@ -25,6 +25,7 @@ fn check_shape(object: &Value, status: &str) {
             "displays",
             "error",
             "exit_code",
+            "interrupted",
             "notes",
             "result",
             "status",

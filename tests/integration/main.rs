@@ -21,6 +21,7 @@ mod exec_errors;
 mod exec_json;
 mod exec_live;
 mod files_features;
+mod interrupted;
 mod library;
 mod library_fork;
 mod library_isolation;

@@ -1,0 +1,186 @@
+//! Where the code was when its turn was stopped: a traceback read from the stopped memory.
+
+use std::time::Duration;
+
+use codeact::sandbox::{Outcome, Turn};
+
+use crate::support::{block_on, exec, limits, sandbox};
+
+/// Runs `code`, which never ends by itself, and tells `function:line` of each frame.
+fn stopped(code: &str) -> Vec<String> {
+    let short = limits(|limits| limits.wall = Duration::from_millis(400));
+    let turn = Turn::new(code).limits(short);
+    let execution = block_on(sandbox().run(turn)).unwrap();
+    assert!(
+        matches!(execution.outcome, Outcome::TimedOut { .. }),
+        "{execution:?}"
+    );
+    let traceback = execution.interrupted.expect("a traceback");
+    let frames = traceback.frames.iter();
+    frames
+        .map(|f| format!("{}:{}", f.function, f.line))
+        .collect()
+}
+
+#[test]
+fn exec_prints_the_traceback_as_python_does_and_exits_124() {
+    let code = "\
+def inner(n):
+    while True: n += 1
+
+def outer(n):
+    return inner(
+        n + 1)
+
+print('begun')
+outer(3)";
+    let done = exec()
+        .args(["--timeout", "400ms"])
+        .code(code)
+        .run()
+        .code(124);
+    assert_eq!(done.stdout, "begun\n");
+    let expected = "\
+Traceback (most recent call last):
+  File \"<string>\", line 9, in <module>
+    outer(3)
+  File \"<string>\", line 5, in outer
+    return inner(
+  File \"<string>\", line 2, in inner
+    while True: n += 1
+codeact: stopped: the wall time of 0.4 s is used up
+";
+    assert_eq!(done.stderr, expected);
+}
+
+#[test]
+fn the_line_is_right_wherever_the_code_was() {
+    for (code, expected) in [
+        ("while True: pass", &["<module>:1"][..]),
+        ("x = 1\n\n\nwhile True: x += 1", &["<module>:4"]),
+        ("import time\ntime.sleep(60)", &["<module>:2"]),
+        ("n = 10**9\nsum(range(n * n))", &["<module>:2"]),
+        (
+            "def g():\n    yield 1\n    while True: pass\nfor x in g():\n    y = x",
+            &["<module>:4", "g:3"],
+        ),
+        (
+            "class A:\n    def m(self):\n        while True: pass\nA().m()",
+            &["<module>:4", "m:3"],
+        ),
+        (
+            "def forever():\n    while True: yield 1\n[x\n for x in forever()\n if False]",
+            &["<module>:4", "forever:2"],
+        ),
+        (
+            "f = lambda: f2()\ndef f2():\n    while True: pass\nf()",
+            &["<module>:4", "<lambda>:1", "f2:3"],
+        ),
+        (
+            "import re\n\nre.prefixmatch('(a*)*b', 'a' * 60)",
+            &["<module>:3", "prefixmatch:*"],
+        ),
+        (
+            "def größe():\n    while True: pass\ngröße()",
+            &["<module>:3", "größe:2"],
+        ),
+    ] {
+        let told = stopped(code);
+        assert_eq!(told.len(), expected.len(), "{code}: {told:?}");
+        for (told, expected) in told.iter().zip(expected) {
+            let same = told == expected
+                || expected
+                    .strip_suffix('*')
+                    .is_some_and(|begin| told.starts_with(begin));
+            assert!(same, "{code}: {told} is not {expected}");
+        }
+    }
+}
+
+#[test]
+fn lines_far_down_are_told_and_deep_recursions_are_cut() {
+    let far = "\n".repeat(40_000) + "while True: pass";
+    assert_eq!(stopped(&far), ["<module>:40001"]);
+    let deep = "
+def down(n):
+    if n == 0:
+        while True: pass
+    down(n - 1)
+down(200)";
+    let told = stopped(deep);
+    assert_eq!(told.len(), 40, "{told:?}");
+    assert_eq!((&*told[0], &*told[39]), ("<module>:6", "down:4"));
+}
+
+#[test]
+fn imported_files_and_executed_strings_have_their_own_names() {
+    let told = stopped(
+        "open('helper.py', 'w').write('def f():\\n\\n    while True: pass\\n')
+import helper
+helper.f()",
+    );
+    assert_eq!(told, ["<module>:3", "f:3"]);
+    assert_eq!(
+        stopped("exec('\\nwhile True: pass')"),
+        ["<module>:1", "<module>:2"]
+    );
+}
+
+#[test]
+fn fuel_that_runs_out_tells_the_same_place_each_time() {
+    let code = "def f():\n    n = 0\n    while True:\n        n += 1\n        n ^= 3\nf()";
+    let tell = |fuel: u64| {
+        let done = exec()
+            .args(["--fuel", &fuel.to_string()])
+            .code(code)
+            .run()
+            .code(124);
+        assert!(
+            done.stderr.contains("line 6, in <module>"),
+            "{}",
+            done.stderr
+        );
+        let line = done
+            .stderr
+            .lines()
+            .find(|line| line.ends_with("in f"))
+            .unwrap()
+            .to_owned();
+        assert!(
+            (3..=5).any(|n| line.contains(&format!("line {n},"))),
+            "{line}"
+        );
+        line
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    for i in 0..6 {
+        let fuel = 40_000_000 + i * 17;
+        assert_eq!(tell(fuel), tell(fuel));
+        seen.insert(tell(fuel));
+    }
+    assert!(!seen.is_empty());
+}
+
+#[test]
+fn a_turn_that_ends_by_itself_has_none_and_json_has_the_frames() {
+    let json = exec().code("1/0").json();
+    assert_eq!(json["interrupted"], serde_json::Value::Null);
+    let code = "def f():\n    while True: pass\nf()";
+    let json = exec().args(["--timeout", "300ms"]).code(code).json();
+    let frames = &json["interrupted"]["frames"];
+    assert_eq!(frames[1]["function"], "f");
+    assert_eq!(frames[1]["line"], 2);
+    assert_eq!(frames[1]["source"], "while True: pass");
+}
+
+#[test]
+fn a_frame_with_a_hostile_name_steers_no_terminal() {
+    let code = "exec(compile('while True: pass', 'a\\x1b[2J\\nb', 'exec'))";
+    let done = exec()
+        .args(["--timeout", "300ms"])
+        .code(code)
+        .run()
+        .code(124);
+    assert!(!done.stderr.contains('\x1b'), "{:?}", done.stderr);
+    assert!(done.stderr.contains("\\u{1b}[2J\\nb"), "{:?}", done.stderr);
+}
