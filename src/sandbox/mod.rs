@@ -2,12 +2,13 @@
 //! of the host in reach.
 //!
 //! [`Sandbox`] is the face. It runs a [`Turn`] in a fresh session, or makes a [`Session`] whose
-//! variables last; both give an [`Execution`]. Below: `runtime` is what sessions share, `session`
-//! the transaction around a turn, `slot` one store and instance, `memory` linear memory as data,
+//! variables last; both give an [`Execution`]. Below: `runtime` is what sessions share, `at_rest`
+//! a session between turns, `transaction` one turn, `slot` one store and instance, `memory` linear memory as data,
 //! `image` and `engine` what is made once, `wasi` and `vfs` what the guest sees of a system,
 //! `door` its one way to the host, `limits`, `meter` and `stop` what holds it, `interrupted` where the
 //! code was when it was stopped.
 
+mod at_rest;
 mod cache;
 mod clock;
 mod display;
@@ -36,6 +37,7 @@ mod stacks;
 mod stdin;
 mod stop;
 mod strip;
+mod transaction;
 mod turn;
 mod vfs;
 mod wasi;

@@ -3,23 +3,24 @@
 //! [`SessionStore`] is the folder of all; [`NamedSession`] one that is open, held by a lock. Each turn
 //! leaves two files, written one after the other and each whole or not at all: the snapshot after it,
 //! then its record. With the record the turn is committed; a process that is killed at any moment
-//! leaves at most a file that nobody asks for. `record` is what is told of a turn, `archive` the one
-//! file a session moves in.
+//! leaves at most a file that nobody asks for. `named` is an open session, `record` what is told of a
+//! turn, `archive` the one file a session moves in.
 
 mod archive;
 mod error;
+mod named;
 mod record;
 
 pub use error::SessionError;
+pub use named::NamedSession;
 pub use record::{ChangedFile, TurnRecord};
 
-use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::pack::Dirs;
-use crate::sandbox::{Execution, GuestFile, Sandbox, Session, Snapshot, write_whole};
+use crate::sandbox::{Sandbox, Snapshot};
 
 /// A folder of sessions.
 #[derive(Debug, Clone)]
@@ -38,18 +39,6 @@ pub struct SessionInfo {
     pub bytes: u64,
     /// When it was last changed.
     pub modified: Option<SystemTime>,
-}
-
-/// A session that is open: nobody else can have it until this is dropped.
-pub struct NamedSession {
-    /// The session, as it was after its last turn.
-    pub session: Session,
-    folder: PathBuf,
-    last: u32,
-    /// The turn whose snapshot the session stands on.
-    state: u32,
-    files: BTreeMap<String, GuestFile>,
-    _lock: File,
 }
 
 const LOCK: &str = "lock";
@@ -126,15 +115,7 @@ impl SessionStore {
             0 => sandbox.session()?,
             state => Snapshot::load(sandbox, snapshot_path(&folder, state))?.session(),
         };
-        let files = by_path(&session);
-        Ok(NamedSession {
-            session,
-            folder,
-            last,
-            state,
-            files,
-            _lock: lock,
-        })
+        Ok(NamedSession::new(session, folder, last, state, lock))
     }
 
     /// What is told of the turns of `name`, in their order.
@@ -305,43 +286,6 @@ impl SessionStore {
     }
 }
 
-impl NamedSession {
-    /// The last turn's number; 0 when there is none.
-    pub fn last(&self) -> u32 {
-        self.last
-    }
-
-    /// Commits the turn that has just run in [`NamedSession::session`]: when this returns, it is on
-    /// disk, and stays there whatever happens. What was changed in mounts is no part of it.
-    ///
-    /// # Errors
-    ///
-    /// As [`Snapshot::save`], and [`SessionError::Io`]. The session on disk is then as it was before
-    /// the turn; [`NamedSession::session`] goes on with it.
-    pub fn commit(&mut self, code: &str, execution: &Execution) -> Result<(), SessionError> {
-        let turn = self.last + 1;
-        let state = match execution.rolled_back {
-            true => self.state,
-            false => turn,
-        };
-        let files = by_path(&self.session);
-        if state == turn {
-            let snapshot = self.session.checkpoint()?;
-            snapshot.save_without_mounts(&snapshot_path(&self.folder, turn))?;
-        }
-        let record = TurnRecord::of(turn, state, code, execution, &self.files, &files);
-        let bytes = serde_json::to_vec(&record).map_err(|e| SessionError::Damaged {
-            path: self.folder.clone(),
-            why: e.to_string(),
-        })?;
-        write_whole(&record::path(&self.folder, turn), &bytes)?;
-        (self.last, self.state, self.files) = (turn, state, files);
-        // What it frees does not matter; what it cannot remove stays.
-        let _ = tidy(&self.folder, usize::MAX, MOST_BYTES);
-        Ok(())
-    }
-}
-
 /// Removes snapshots of turns that are not there, and of all but the newest `keep` turns, or, with
 /// `most` bytes, the oldest until no more is left. That which the last turn stands on stays.
 fn tidy(folder: &Path, keep: usize, most: u64) -> Result<u64, SessionError> {
@@ -370,11 +314,6 @@ fn tidy(folder: &Path, keep: usize, most: u64) -> Result<u64, SessionError> {
         }
     }
     Ok(freed)
-}
-
-fn by_path(session: &Session) -> BTreeMap<String, GuestFile> {
-    let files = session.files().into_iter();
-    files.map(|file| (file.path.clone(), file)).collect()
 }
 
 /// The numbers of the files with this ending, ascending.

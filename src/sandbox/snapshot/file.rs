@@ -17,11 +17,12 @@ use sha2::{Digest, Sha256};
 
 use super::Snapshot;
 use crate::sandbox::Sandbox;
+use crate::sandbox::at_rest::Checkpoint;
 use crate::sandbox::clock::Clock;
 use crate::sandbox::error::SandboxError;
 use crate::sandbox::host::GuestState;
 use crate::sandbox::memory::{PAGE, Pages};
-use crate::sandbox::session::{Checkpoint, Ground};
+use crate::sandbox::session::Ground;
 use crate::sandbox::vfs::{Quota, TreeData, write_bytes};
 use crate::sandbox::wasi::FdData;
 

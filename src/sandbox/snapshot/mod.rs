@@ -11,8 +11,9 @@ use std::fmt;
 use std::fs::File;
 use std::path::Path;
 
+use super::at_rest::Checkpoint;
 use super::error::SandboxError;
-use super::session::{Checkpoint, Ground, Session};
+use super::session::{Ground, Session};
 use super::{Sandbox, cache};
 
 /// A session as it was between two turns: data that nothing changes any more, and that sessions

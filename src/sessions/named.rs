@@ -1,0 +1,80 @@
+//! A session that is open.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::PathBuf;
+
+use super::record::TurnRecord;
+use super::{MOST_BYTES, SessionError, record, snapshot_path, tidy};
+use crate::sandbox::{Execution, GuestFile, Session, write_whole};
+
+/// A session that is open: nobody else can have it until this is dropped.
+pub struct NamedSession {
+    /// The session, as it was after its last turn.
+    pub session: Session,
+    folder: PathBuf,
+    last: u32,
+    /// The turn whose snapshot the session stands on.
+    state: u32,
+    files: BTreeMap<String, GuestFile>,
+    _lock: File,
+}
+
+impl NamedSession {
+    pub(super) fn new(
+        session: Session,
+        folder: PathBuf,
+        last: u32,
+        state: u32,
+        lock: File,
+    ) -> Self {
+        Self {
+            files: by_path(&session),
+            session,
+            folder,
+            last,
+            state,
+            _lock: lock,
+        }
+    }
+
+    /// The last turn's number; 0 when there is none.
+    pub fn last(&self) -> u32 {
+        self.last
+    }
+
+    /// Commits the turn that has just run in [`NamedSession::session`]: when this returns, it is on
+    /// disk, and stays there whatever happens. What was changed in mounts is no part of it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::save`](crate::sandbox::Snapshot::save), and [`SessionError::Io`]. The session on disk is then as it was before
+    /// the turn; [`NamedSession::session`] goes on with it.
+    pub fn commit(&mut self, code: &str, execution: &Execution) -> Result<(), SessionError> {
+        let turn = self.last + 1;
+        let state = match execution.rolled_back {
+            true => self.state,
+            false => turn,
+        };
+        let files = by_path(&self.session);
+        if state == turn {
+            let snapshot = self.session.checkpoint()?;
+            snapshot.save_without_mounts(&snapshot_path(&self.folder, turn))?;
+        }
+        let record = TurnRecord::of(turn, state, code, execution, &self.files, &files);
+        let bytes = serde_json::to_vec(&record).map_err(|e| SessionError::Damaged {
+            path: self.folder.clone(),
+            why: e.to_string(),
+        })?;
+        write_whole(&record::path(&self.folder, turn), &bytes)?;
+        (self.last, self.state, self.files) = (turn, state, files);
+        // What it frees does not matter; what it cannot remove stays.
+        let _ = tidy(&self.folder, usize::MAX, MOST_BYTES);
+        Ok(())
+    }
+}
+
+fn by_path(session: &Session) -> BTreeMap<String, GuestFile> {
+    let files = session.files().into_iter();
+    files.map(|file| (file.path.clone(), file)).collect()
+}
