@@ -48,8 +48,8 @@ impl NamedSession {
     ///
     /// # Errors
     ///
-    /// As [`Snapshot::save`](crate::sandbox::Snapshot::save), and [`SessionError::Io`]. The session on disk is then as it was before
-    /// the turn; [`NamedSession::session`] goes on with it.
+    /// As [`Snapshot::save`](crate::sandbox::Snapshot::save), and [`SessionError::Io`]. The session
+    /// on disk is then as it was before the turn; [`NamedSession::session`] goes on with it.
     pub fn commit(&mut self, code: &str, execution: &Execution) -> Result<(), SessionError> {
         let turn = self.last + 1;
         let state = match execution.rolled_back {
