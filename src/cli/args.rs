@@ -36,6 +36,8 @@ pub(super) enum Command {
     Run(Run),
     /// Run Python without a model
     Exec(Exec),
+    /// Type Python, block by block, in a sandbox that can be undone and forked
+    Repl(Repl),
     /// See the whole of it at work, without a model or a key
     Demo(Demo),
     /// See, undo, copy or move sessions
@@ -93,6 +95,30 @@ pub(super) struct Exec {
     /// Print one JSON object: status, stdout, stderr, result, error, changes, usage
     #[arg(long)]
     pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
+const REPL_HELP: &str = "\
+Ctrl-C stops what runs, and the session is as before it; Ctrl-D ends. Lines that begin with `:` are
+commands; `:help` lists them.
+
+From a pipe: no prompts, values on stdout, tracebacks on stderr. A blank line, or a line that begins
+another statement, ends a block. The exit code is that of the last block that failed, as `exec`
+gives it, or 0.";
+
+/// Type Python, block by block, in a sandbox that can be undone and forked.
+#[derive(Debug, clap::Args)]
+#[command(after_help = REPL_HELP)]
+pub(super) struct Repl {
+    /// Go on with this session, or begin it: every block that has run is on disk
+    #[arg(long, value_name = "NAME", conflicts_with = "seed")]
+    pub(super) session: Option<String>,
+    /// All randomness follows from this number
+    #[arg(long, value_name = "N")]
+    pub(super) seed: Option<u64>,
     #[command(flatten)]
     pub(super) files: FileArgs,
     #[command(flatten)]

@@ -12,33 +12,46 @@ use cap_std::fs::{Dir, OpenOptions};
 
 use crate::sandbox::{Display, Execution, GuestFile};
 
-/// Saves the pictures and files of `executions`, in their order, to `dir`. With nothing to save,
-/// makes nothing. Files that are there are left alone unless `force`.
-///
-/// All names are looked at before anything is written. What is saved lies below `dir` itself: no link
-/// that is there is followed.
+/// Saves the pictures of `executions`, in their order, and the files of the last one, to `dir`, as
+/// [`save_all`] does.
 pub(super) fn save(
     dir: &Path,
     force: bool,
     executions: &[&Execution],
 ) -> anyhow::Result<Vec<PathBuf>> {
-    let mut items: Vec<(String, Item)> = Vec::new();
-    let mut names = Names::default();
     let many = executions.len() > 1;
+    let mut shown = Vec::new();
     for (i, execution) in executions.iter().enumerate() {
         for display in pictures(execution) {
             let name = match many {
                 true => format!("step-{}-{}", i + 1, display.name),
                 false => display.name.clone(),
             };
-            items.push((names.take(&name), Item::Picture(&display.bytes)));
+            shown.push((name, display.clone()));
         }
     }
-    if let Some(last) = executions.last() {
-        for file in &last.files {
-            items.push((names.take(&file.path), Item::File(file)));
-        }
-    }
+    let files = executions.last().map(|last| &*last.files);
+    save_all(dir, force, &shown, files.unwrap_or_default())
+}
+
+/// Saves pictures by name, and files, to `dir`. With nothing to save, makes nothing. Files that are
+/// there are left alone unless `force`.
+///
+/// All names are looked at before anything is written. What is saved lies below `dir` itself: no link
+/// that is there is followed.
+pub(super) fn save_all(
+    dir: &Path,
+    force: bool,
+    pictures: &[(String, Display)],
+    files: &[GuestFile],
+) -> anyhow::Result<Vec<PathBuf>> {
+    let mut names = Names::default();
+    let pictures = (pictures.iter()).map(|(name, picture)| (&**name, Item::Picture(&picture.bytes)));
+    let files = files.iter().map(|file| (&*file.path, Item::File(file)));
+    let items: Vec<(String, Item)> = pictures
+        .chain(files)
+        .map(|(name, item)| (names.take(name), item))
+        .collect();
     if items.is_empty() {
         return Ok(Vec::new());
     }

@@ -155,9 +155,9 @@ pub(super) async fn cancel_on_ctrl_c(cancel: &Cancel) {
 }
 
 /// Passes the code's output on as it comes, from a thread of its own: a reader that is slow holds
-/// up the writing, never the turn and its limits. `tame` takes its power over a terminal away. When nobody reads any more, the turn stops, and
-/// the thread tells why.
-fn live(cancel: Cancel, tame: bool) -> (EventSink, JoinHandle<Option<std::io::Error>>) {
+/// up the writing, never the turn and its limits. `tame` takes its power over a terminal away. When
+/// nobody reads any more, the turn stops, and the thread tells why.
+pub(super) fn live(cancel: Cancel, tame: bool) -> (EventSink, JoinHandle<Option<std::io::Error>>) {
     // No bound is needed: the turn's own limit on output is one.
     let (send, receive) = std::sync::mpsc::channel::<(Stream, String)>();
     let events = EventSink::new(move |event| {

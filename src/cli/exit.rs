@@ -36,7 +36,7 @@ pub(super) fn unread() -> ExitCode {
 }
 
 /// What an error says, and its causes, each once, without the power to steer a terminal.
-fn told(error: &anyhow::Error) -> String {
+pub(super) fn told(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();

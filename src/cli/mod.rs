@@ -12,6 +12,7 @@ mod exit;
 mod input;
 mod mounts;
 mod pack;
+mod repl;
 mod run;
 mod session;
 mod settings;
@@ -45,6 +46,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Run(run) => run::run(run, &args.global).await,
             Command::Demo(demo) => demo::run(demo, &args.global).await,
             Command::Exec(exec) => exec::run(exec, &args.global).await,
+            Command::Repl(repl) => repl::run(repl, &args.global).await,
             Command::Session(command) => session::run(command, &args.global),
             Command::Pack(pack) => pack::run(pack, &args.global).await,
         }

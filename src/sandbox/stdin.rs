@@ -1,5 +1,6 @@
 //! What the guest reads as stdin: bytes that are there, or a stream that is read as it asks.
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::sync::Mutex;
@@ -25,24 +26,27 @@ struct Stream {
     overflowed: bool,
 }
 
-/// Where a stream's pieces come from: asked for when the code first reads.
+/// Where a stream's pieces come from.
 enum More {
-    NotYet(Box<dyn FnOnce() -> Receiver<Vec<u8>> + Send>),
     Coming(Receiver<Vec<u8>>),
+    Asked(Ask),
     Over,
 }
 
+type Piece = Pin<Box<dyn Future<Output = Option<Vec<u8>>> + Send>>;
+type Ask = Box<dyn FnMut() -> Piece + Send>;
+
 impl More {
     async fn next(&mut self) -> Option<Vec<u8>> {
-        if let Self::NotYet(_) = self
-            && let Self::NotYet(start) = std::mem::replace(self, Self::Over)
-        {
-            *self = Self::Coming(start());
-        }
-        match self {
+        let piece = match self {
             Self::Coming(pieces) => pieces.recv().await,
-            _ => None,
+            Self::Asked(ask) => ask().await,
+            Self::Over => None,
+        };
+        if piece.is_none() {
+            *self = Self::Over;
         }
+        piece
     }
 }
 
@@ -65,9 +69,13 @@ impl Stdin {
         Self::of(More::Coming(more))
     }
 
-    /// As [`Stdin::stream`], with a channel that is only made when the code first reads.
-    pub fn on_demand(start: impl FnOnce() -> Receiver<Vec<u8>> + Send + 'static) -> Self {
-        Self::of(More::NotYet(Box::new(start)))
+    /// A stream whose next piece is asked for when the code reads beyond what it has; `None` is its
+    /// end. A turn that is stopped while it waits drops the future.
+    pub fn on_demand<F>(mut ask: impl FnMut() -> F + Send + 'static) -> Self
+    where
+        F: Future<Output = Option<Vec<u8>>> + Send + 'static,
+    {
+        Self::of(More::Asked(Box::new(move || Box::pin(ask()))))
     }
 
     fn of(more: More) -> Self {

@@ -20,7 +20,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::pack::Dirs;
-use crate::sandbox::{Sandbox, Snapshot};
+use crate::sandbox::{Sandbox, Session, Snapshot};
 
 /// A folder of sessions.
 #[derive(Debug, Clone)]
@@ -106,15 +106,7 @@ impl SessionStore {
         let folder = self.root.join(name);
         create_private(&folder)?;
         let lock = lock(&folder, name)?;
-        let last = numbers(&folder, "json")?.last().copied().unwrap_or(0);
-        let state = match last {
-            0 => 0,
-            last => record::read(&folder, last)?.state,
-        };
-        let session = match state {
-            0 => sandbox.session()?,
-            state => Snapshot::load(sandbox, snapshot_path(&folder, state))?.session(),
-        };
+        let (session, last, state) = stand(&folder, sandbox)?;
         Ok(NamedSession::new(session, folder, last, state, lock))
     }
 
@@ -140,31 +132,7 @@ impl SessionStore {
     pub fn undo(&self, name: &str, count: u32) -> Result<u32, SessionError> {
         let folder = self.existing(name)?;
         let _lock = lock(&folder, name)?;
-        let turns = numbers(&folder, "json")?;
-        let no_turn = |turn: u32| SessionError::NoTurn {
-            name: name.into(),
-            turn,
-        };
-        let Some(left) = turns.len().checked_sub(count as usize) else {
-            return Err(no_turn(0));
-        };
-        let (kept, gone) = turns.split_at(left);
-        let last = kept.last().copied().unwrap_or(0);
-        if last > 0 && !has_state(&folder, last)? {
-            return Err(no_turn(last));
-        }
-        // The newest first: cut off at any moment, this has gone back some turns and no more.
-        for turn in gone.iter().rev() {
-            for path in [record::path(&folder, *turn), snapshot_path(&folder, *turn)] {
-                match fs::remove_file(&path) {
-                    Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                        return Err(SessionError::io("remove", &path)(e));
-                    }
-                    _ => sync(&folder),
-                }
-            }
-        }
-        Ok(last)
+        go_back(&folder, name, count)
     }
 
     /// Makes `new`, a session that is as `name` was after `turn`; after its last one without.
@@ -175,9 +143,28 @@ impl SessionStore {
     pub fn fork(&self, name: &str, turn: Option<u32>, new: &str) -> Result<(), SessionError> {
         let folder = self.existing(name)?;
         let _lock = lock(&folder, name)?;
-        let turns = numbers(&folder, "json")?;
+        self.copy(&folder, name, turn, new)
+    }
+
+    /// As [`SessionStore::fork`], of a session that is open here.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::fork`].
+    pub fn fork_open(&self, open: &NamedSession, new: &str) -> Result<(), SessionError> {
+        self.copy(open.folder(), &open.name(), None, new)
+    }
+
+    fn copy(
+        &self,
+        folder: &Path,
+        name: &str,
+        turn: Option<u32>,
+        new: &str,
+    ) -> Result<(), SessionError> {
+        let turns = numbers(folder, "json")?;
         let last = turn.or(turns.last().copied()).unwrap_or(0);
-        let known = turns.contains(&last) && has_state(&folder, last)?;
+        let known = turns.contains(&last) && has_state(folder, last)?;
         if !known && (last > 0 || turn.is_some()) {
             return Err(SessionError::NoTurn {
                 name: name.into(),
@@ -186,7 +173,7 @@ impl SessionStore {
         }
         self.make(new, |into| {
             for turn in turns.iter().filter(|turn| **turn <= last) {
-                for path in [record::path(&folder, *turn), snapshot_path(&folder, *turn)] {
+                for path in [record::path(folder, *turn), snapshot_path(folder, *turn)] {
                     let Some(file) = path.file_name().filter(|_| path.exists()) else {
                         continue;
                     };
@@ -284,6 +271,50 @@ impl SessionStore {
             Err(e) => Err(SessionError::io("make", &folder)(e)),
         }
     }
+}
+
+/// Removes the newest `count` turns of the session in `folder`, which is locked. Tells which turn is
+/// the last then.
+fn go_back(folder: &Path, name: &str, count: u32) -> Result<u32, SessionError> {
+    let turns = numbers(folder, "json")?;
+    let no_turn = |turn: u32| SessionError::NoTurn {
+        name: name.into(),
+        turn,
+    };
+    let Some(left) = turns.len().checked_sub(count as usize) else {
+        return Err(no_turn(0));
+    };
+    let (kept, gone) = turns.split_at(left);
+    let last = kept.last().copied().unwrap_or(0);
+    if last > 0 && !has_state(folder, last)? {
+        return Err(no_turn(last));
+    }
+    // The newest first: cut off at any moment, this has gone back some turns and no more.
+    for turn in gone.iter().rev() {
+        for path in [record::path(folder, *turn), snapshot_path(folder, *turn)] {
+            match fs::remove_file(&path) {
+                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(SessionError::io("remove", &path)(e));
+                }
+                _ => sync(folder),
+            }
+        }
+    }
+    Ok(last)
+}
+
+/// The session that stands in `folder`, its last turn, and the turn whose snapshot it is.
+fn stand(folder: &Path, sandbox: &Sandbox) -> Result<(Session, u32, u32), SessionError> {
+    let last = numbers(folder, "json")?.last().copied().unwrap_or(0);
+    let state = match last {
+        0 => 0,
+        last => record::read(folder, last)?.state,
+    };
+    let session = match state {
+        0 => sandbox.session()?,
+        state => Snapshot::load(sandbox, snapshot_path(folder, state))?.session(),
+    };
+    Ok((session, last, state))
 }
 
 /// Removes snapshots of turns that are not there, and of all but the newest `keep` turns, or, with

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::record::TurnRecord;
-use super::{MOST_BYTES, SessionError, record, snapshot_path, tidy};
-use crate::sandbox::{Execution, GuestFile, Session, write_whole};
+use super::{MOST_BYTES, SessionError, go_back, record, snapshot_path, stand, tidy};
+use crate::sandbox::{Execution, GuestFile, Sandbox, Session, write_whole};
 
 /// A session that is open: nobody else can have it until this is dropped.
 pub struct NamedSession {
@@ -36,6 +36,16 @@ impl NamedSession {
             state,
             _lock: lock,
         }
+    }
+
+    /// Its name.
+    pub fn name(&self) -> String {
+        let name = self.folder.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// The last turn's number; 0 when there is none.
@@ -71,6 +81,19 @@ impl NamedSession {
         // What it frees does not matter; what it cannot remove stays.
         let _ = tidy(&self.folder, usize::MAX, MOST_BYTES);
         Ok(())
+    }
+
+    /// Goes back `count` turns, on disk and here. Tells which turn is the last then; 0 for none.
+    /// `sandbox` is the one that the session was opened in.
+    ///
+    /// # Errors
+    ///
+    /// As [`SessionStore::undo`](super::SessionStore::undo), and as loading a snapshot.
+    pub fn undo(&mut self, count: u32, sandbox: &Sandbox) -> Result<u32, SessionError> {
+        go_back(&self.folder, &self.name(), count)?;
+        (self.session, self.last, self.state) = stand(&self.folder, sandbox)?;
+        self.files = by_path(&self.session);
+        Ok(self.last)
     }
 }
 
