@@ -46,7 +46,8 @@ pub(super) fn save_all(
     files: &[GuestFile],
 ) -> anyhow::Result<Vec<PathBuf>> {
     let mut names = Names::default();
-    let pictures = (pictures.iter()).map(|(name, picture)| (&**name, Item::Picture(&picture.bytes)));
+    let pictures =
+        (pictures.iter()).map(|(name, picture)| (&**name, Item::Picture(&picture.bytes)));
     let files = files.iter().map(|file| (&*file.path, Item::File(file)));
     let items: Vec<(String, Item)> = pictures
         .chain(files)

@@ -152,7 +152,7 @@ fn compare(name: &str, who: &str, expected: &str, said: &str) -> Result<(), Stri
 }
 
 /// A CPython 3.12 or later; 3.13, from which the `.out` files are, before others.
-fn native_python() -> Option<PathBuf> {
+pub(crate) fn native_python() -> Option<PathBuf> {
     let mut names: Vec<PathBuf> = ["3.13", "3.14", "3.15", "3.12", "3"]
         .map(|version| format!("python{version}").into())
         .to_vec();

@@ -33,6 +33,7 @@ mod mounts_commit;
 mod mounts_conflict;
 mod mounts_session;
 mod packages;
+mod repl;
 mod run_command;
 mod run_failures;
 mod run_input;

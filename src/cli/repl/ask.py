@@ -31,4 +31,4 @@ def names(word, most):
     completer = rlcompleter.Completer(vars(__main__))
     found = (completer.complete(word, i) for i in itertools.count())
     known = itertools.takewhile(lambda name: name is not None, found)
-    return list(dict.fromkeys(name.rstrip() for name in itertools.islice(known, most)))
+    return list(dict.fromkeys(name.rstrip(" ()") for name in itertools.islice(known, most)))

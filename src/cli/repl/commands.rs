@@ -28,8 +28,18 @@ Python runs in the sandbox; the last value is `_`. A blank line ends a block.
 ";
 
 const NAMES: [&str; 12] = [
-    ":branches", ":files", ":fork", ":help", ":load", ":out", ":quit", ":save", ":switch", ":time",
-    ":undo", ":vars",
+    ":branches",
+    ":files",
+    ":fork",
+    ":help",
+    ":load",
+    ":out",
+    ":quit",
+    ":save",
+    ":switch",
+    ":time",
+    ":undo",
+    ":vars",
 ];
 
 /// Whether the block is a command. No Python begins so.

@@ -99,7 +99,10 @@ fn indent(line: &str) -> String {
     let first = code.split(|c: char| !c.is_alphanumeric()).next();
     if code.ends_with(':') {
         indent += INDENT;
-    } else if matches!(first, Some("return" | "pass" | "break" | "continue" | "raise")) {
+    } else if matches!(
+        first,
+        Some("return" | "pass" | "break" | "continue" | "raise")
+    ) {
         indent.truncate(indent.len().saturating_sub(INDENT.len()));
     }
     indent

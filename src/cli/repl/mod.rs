@@ -12,6 +12,7 @@ mod input;
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal, Write};
+use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
 
@@ -121,7 +122,11 @@ pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<Exi
     Ok(ExitCode::from(status))
 }
 
-fn history() -> Option<std::path::PathBuf> {
+/// The file of what was typed: `CODEACT_HISTORY`, which may be empty for none, or the user's.
+fn history() -> Option<PathBuf> {
+    if let Some(file) = std::env::var_os("CODEACT_HISTORY") {
+        return (!file.is_empty()).then(|| file.into());
+    }
     let dirs = Dirs::from_env(&|name| std::env::var_os(name)).ok()?;
     crate::pack::create_private_dir(&dirs.data).ok()?;
     Some(dirs.data.join("history"))
