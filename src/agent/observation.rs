@@ -91,6 +91,7 @@ fn ending(execution: &Execution) -> String {
              a faster way."
         ),
         Outcome::Cancelled => format!("The code was stopped by the user. {undone}"),
+        Outcome::Waiting => format!("The code was stopped: it waits for an answer. {undone}"),
         Outcome::Trapped { reason } => {
             format!("The interpreter failed: {reason}. {undone} Try another way.")
         }

@@ -30,6 +30,7 @@ pub struct Agent {
     sandbox: Sandbox,
     max_steps: u32,
     keep_files: bool,
+    variables: bool,
     stdin_text: Option<Arc<str>>,
     pub(super) seed: Option<u64>,
     pub(super) events: EventSink,
@@ -89,6 +90,7 @@ impl Agent {
             sandbox,
             max_steps: 12,
             keep_files: false,
+            variables: false,
             stdin_text: None,
             seed: None,
             events: EventSink::none(),
@@ -121,6 +123,14 @@ impl Agent {
     #[must_use]
     pub fn keep_files(mut self, keep: bool) -> Self {
         self.keep_files = keep;
+        self
+    }
+
+    /// Whether each [`Execution`] carries the session's variables after it. Default: no; in a named
+    /// session it always does.
+    #[must_use]
+    pub fn variables(mut self, variables: bool) -> Self {
+        self.variables = variables;
         self
     }
 
@@ -160,6 +170,16 @@ impl Agent {
     /// As [`Agent::run`], and when a turn cannot be committed.
     pub async fn run_in(&self, session: &mut NamedSession, task: &str) -> Result<Run, Error> {
         let run = (self.run_steps(task, Desk::new(Place::Named(session)))).await;
+        self.finish(run)
+    }
+
+    /// As [`Agent::run`], in `session`, with the variables and files that are there.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::run`].
+    pub async fn run_on(&self, session: &mut Session, task: &str) -> Result<Run, Error> {
+        let run = (self.run_steps(task, Desk::new(Place::Given(session)))).await;
         self.finish(run)
     }
 
@@ -203,15 +223,26 @@ impl Agent {
     ///
     /// As [`Agent::run`].
     pub async fn run_once(&self, task: &str) -> Result<Run, Error> {
-        let run = self.run_program(task).await;
+        let run = match self.sandbox.session_seeded(self.seed) {
+            Ok(session) => (self.run_program(task, Desk::new(Place::Own(session)))).await,
+            Err(e) => Err(e.into()),
+        };
         self.finish(run)
     }
 
-    async fn run_program(&self, task: &str) -> Result<Run, Error> {
+    /// As [`Agent::run_once`], in `session`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Agent::run`].
+    pub async fn run_once_on(&self, session: &mut Session, task: &str) -> Result<Run, Error> {
+        let run = (self.run_program(task, Desk::new(Place::Given(session)))).await;
+        self.finish(run)
+    }
+
+    async fn run_program(&self, task: &str, mut desk: Desk<'_>) -> Result<Run, Error> {
         let system = prompt::system_once(&self.surroundings());
         let mut history = self.open(system, task);
-        let session = self.sandbox.session_seeded(self.seed)?;
-        let mut desk = Desk::new(Place::Own(session));
         let Some(said) = self.ask(1, &history).await? else {
             return Ok(Run::new(history, &mut desk, Ending::Cancelled));
         };
@@ -278,7 +309,7 @@ impl Agent {
         if self.keep_files {
             turn = turn.keep_files();
         }
-        if let Place::Named(_) = desk.place {
+        if self.variables || matches!(desk.place, Place::Named(_)) {
             turn = turn.variables();
         }
         let execution = desk.session().run(turn).await?;
@@ -381,6 +412,7 @@ struct Desk<'a> {
 
 enum Place<'a> {
     Own(Session),
+    Given(&'a mut Session),
     Named(&'a mut NamedSession),
 }
 
@@ -395,6 +427,7 @@ impl<'a> Desk<'a> {
     fn session(&mut self) -> &mut Session {
         match &mut self.place {
             Place::Own(session) => session,
+            Place::Given(session) => session,
             Place::Named(kept) => &mut kept.session,
         }
     }

@@ -40,6 +40,8 @@ pub(super) enum Command {
     Repl(Repl),
     /// See the whole of it at work, without a model or a key
     Demo(Demo),
+    /// Run a recording again, and check that everything is as it was
+    Replay(Replay),
     /// See, undo, copy or move sessions
     #[command(subcommand)]
     Session(Session),
@@ -86,6 +88,9 @@ pub(super) struct Exec {
     /// Go on with this session, or begin it: variables and files stay from run to run
     #[arg(long, value_name = "NAME", conflicts_with = "seed")]
     pub(super) session: Option<String>,
+    /// Write all that the code is told of the world outside to FILE, for `codeact replay`
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
     /// Take everything back when the code ends with an exception, too
     #[arg(long)]
     pub(super) transactional: bool,
@@ -125,6 +130,38 @@ pub(super) struct Repl {
     pub(super) limits: LimitArgs,
 }
 
+const REPLAY_HELP: &str = "\
+The code gets the time, randomness, input, files and replies that it got then, and nothing else: no
+model, network or mounted folder is needed, and nothing is written back. The same pack and the same
+version of codeact are.
+
+Exit codes:
+    N  without --check, what the recorded command gave
+    1  the replay does something else than was recorded; the first difference is told
+    2  the command line is wrong
+  125  the runner itself failed, e.g. the file is no recording";
+
+/// Run what `exec --record` or `run --record` has written again, and check that its output and its
+/// memory are the same.
+#[derive(Debug, clap::Args)]
+#[command(after_help = REPLAY_HELP)]
+pub(super) struct Replay {
+    /// The recordings
+    #[arg(required = true, value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Only tell whether each file's replay is the same
+    #[arg(long)]
+    pub(super) check: bool,
+    /// Stop after this turn, and go on by hand there, as in `codeact repl`
+    #[arg(long, value_name = "TURN", conflicts_with = "check")]
+    pub(super) until: Option<usize>,
+    /// Show the model's replies and observations in full
+    #[arg(short, long)]
+    pub(super) verbose: bool,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+}
+
 const RUN_HELP: &str = "\
 The model is named by --model or CODEACT_MODEL: NAME, PRESET/NAME (e.g. ollama/qwen3,
 openrouter/…) or recorded:FILE. Without a name, the usual variables (OPENAI_API_KEY,
@@ -150,6 +187,10 @@ pub(super) struct Run {
     /// Work in this session, or begin it: the code finds the variables and files of earlier runs
     #[arg(long, value_name = "NAME", conflicts_with_all = ["seed", "once"])]
     pub(super) session: Option<String>,
+    /// Write the model's replies and all that the code is told of the world outside to FILE, for
+    /// `codeact replay`
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
     /// One reply, which must be only Python, and its stdout is the answer
     #[arg(long)]
     pub(super) once: bool,

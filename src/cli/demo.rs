@@ -28,6 +28,7 @@ pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode>
         },
         once: false,
         session: None,
+        record: None,
         files: FileArgs::default(),
         max_steps: 1,
         json: demo.json,

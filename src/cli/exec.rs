@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 
 use super::args::{Exec, Global};
 use super::mounts::Written;
-use super::{artifacts, exit, input, mounts, session, settings};
+use super::{artifacts, exit, input, mounts, replay, session, settings};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
 use crate::sandbox::{Cancel, Turn};
@@ -84,6 +84,10 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         Some(kept) => &mut kept.session,
         None => fresh.insert(sandbox.session_seeded(exec.seed)?),
     };
+    let recorder = match &exec.record {
+        Some(file) => Some(replay::record_exec(file, session)?),
+        None => None,
+    };
     let execution = match exec.session {
         Some(_) => session.run(turn.variables()).await?,
         None => session.run_last(turn).await?,
@@ -123,6 +127,9 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         report::human::saved(&saved, global.quiet);
     } else if !exec.json && !global.quiet {
         report::human::unsaved(artifacts::pictures(&execution));
+    }
+    if let Some(recorder) = recorder {
+        recorder.finish()?;
     }
     // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
     std::mem::forget((sandbox, kept, fresh));

@@ -21,7 +21,7 @@ pub(super) fn of(execution: &Execution) -> u8 {
         Outcome::Raised(_) => 1,
         Outcome::Exited { code } => *code as u8,
         Outcome::TimedOut { .. } | Outcome::OutOfFuel { .. } => TIMED_OUT,
-        Outcome::Cancelled => CANCELLED,
+        Outcome::Cancelled | Outcome::Waiting => CANCELLED,
         Outcome::Trapped { .. } => TRAPPED,
     }
 }

@@ -13,6 +13,7 @@ mod input;
 mod mounts;
 mod pack;
 mod repl;
+mod replay;
 mod run;
 mod session;
 mod settings;
@@ -47,6 +48,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Demo(demo) => demo::run(demo, &args.global).await,
             Command::Exec(exec) => exec::run(exec, &args.global).await,
             Command::Repl(repl) => repl::run(repl, &args.global).await,
+            Command::Replay(replay) => replay::run(replay, &args.global).await,
             Command::Session(command) => session::run(command, &args.global),
             Command::Pack(pack) => pack::run(pack, &args.global).await,
         }

@@ -10,8 +10,9 @@ use serde_json::json;
 use super::args::{Global, ModelArgs, Run};
 use super::exec::cancel_on_ctrl_c;
 use super::mounts::Written;
+use super::replay::{self, RunNote};
 use super::{artifacts, exit, input, mounts, session, settings};
-use crate::agent::{Agent, Ending};
+use crate::agent::{self, Agent, Ending};
 use crate::event::EventSink;
 use crate::llm::{ModelOptions, Resolved, resolve};
 use crate::report;
@@ -72,7 +73,28 @@ pub(super) async fn solve(
         Some(name) => Some(session::store()?.open(name, &sandbox)?),
         None => None,
     };
-    let mut agent = Agent::new(model.model, sandbox)
+    let mut fresh = match kept {
+        Some(_) => None,
+        None => Some(sandbox.session_seeded(run.seed)?),
+    };
+    let mut model = model.model;
+    let mut recorder = None;
+    if let Some(file) = &run.record
+        && let Some(session) = (kept.as_mut().map(|kept| &mut kept.session)).or(fresh.as_mut())
+    {
+        let note = RunNote {
+            task: task.to_owned(),
+            input: input.clone(),
+            once: run.once,
+            max_steps: run.max_steps,
+            seed: run.seed,
+            variables: run.session.is_some(),
+        };
+        let made = replay::record_run(file, session, &note)?;
+        model = replay::keeping(model, &made);
+        recorder = Some(made);
+    }
+    let mut agent = Agent::new(model, sandbox)
         .max_steps(run.max_steps)
         .seed(run.seed)
         .events(events)
@@ -81,13 +103,15 @@ pub(super) async fn solve(
     if let Some(input) = input {
         agent = agent.stdin_text(Arc::<str>::from(input));
     }
-    let done = if run.once {
-        agent.run_once(task).await?
-    } else if let Some(kept) = &mut kept {
-        agent.run_in(kept, task).await?
-    } else {
-        agent.run(task).await?
+    let done = match (&mut kept, &mut fresh) {
+        (Some(kept), _) => agent.run_in(kept, task).await?,
+        (None, Some(session)) if run.once => agent.run_once_on(session, task).await?,
+        (None, Some(session)) => agent.run_on(session, task).await?,
+        (None, None) => agent.run(task).await?,
     };
+    if let Some(recorder) = recorder {
+        replay::ended(&recorder, &done.ending)?;
+    }
     let executions: Vec<_> = (done.steps.iter())
         .filter_map(|step| step.execution.as_ref())
         .collect();
@@ -113,13 +137,21 @@ pub(super) async fn solve(
         let line = json!({ "type": "changes", "written_back": written, "changes": changes });
         writeln!(std::io::stdout(), "{line}")?;
     }
+    let code = conclude(&done, run.json)?;
+    // The answer is out, whatever became of the files.
+    written?;
+    Ok(code)
+}
+
+/// Tells how a run ended, on stdout when there is an answer.
+pub(super) fn conclude(done: &agent::Run, json: bool) -> anyhow::Result<ExitCode> {
     let failed = |why: &str| {
         anstream::eprintln!("codeact: {}", report::human::shown(why));
         ExitCode::from(1)
     };
-    let code = match &done.ending {
+    Ok(match &done.ending {
         Ending::Answered(value) => {
-            if !run.json {
+            if !json {
                 write_answer(value)?;
             }
             ExitCode::SUCCESS
@@ -133,10 +165,7 @@ pub(super) async fn solve(
             ExitCode::from(130)
         }
         Ending::Failed(why) => failed(why),
-    };
-    // The answer is out, whatever became of the files.
-    written?;
-    Ok(code)
+    })
 }
 
 /// Text as it is, anything else as JSON.

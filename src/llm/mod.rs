@@ -13,6 +13,7 @@ mod address;
 mod answer;
 mod decode;
 mod error;
+mod kept;
 mod model;
 mod openai;
 mod presets;
@@ -33,12 +34,13 @@ mod testserver;
 
 pub use address::BaseUrl;
 pub use error::ModelError;
+pub use kept::KeptModel;
 pub use model::{
     Completion, FinishReason, Message, Model, ModelEvent, Reply, Request, Role, TokenUsage, Watch,
 };
 pub use openai::{DEFAULT_MAX_REPLY_BYTES, OpenAiModel, OpenAiOptions};
 pub use presets::{Preset, presets};
-pub use recorded::RecordedModel;
+pub use recorded::{Finish, RecordedModel};
 pub use resolve::{ModelOptions, Resolved, resolve};
 pub use retry::RetryPolicy;
 pub use secret::Secret;

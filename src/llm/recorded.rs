@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::error::ModelError;
 use super::model::{Completion, FinishReason, Model, ModelEvent, Reply, Request, Watch};
@@ -40,6 +40,21 @@ struct Exchange {
     #[serde(default)]
     expect: Vec<String>,
     reply: String,
+    #[serde(default)]
+    finish: Finish,
+}
+
+/// How a recorded reply ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// By itself, or at a stop sequence.
+    #[default]
+    Stop,
+    /// At the limit of its length.
+    Length,
+    /// Nobody waited for its end: it repeated itself, or the run was stopped.
+    Cut,
 }
 
 /// A model that replays a recording in its order, and checks that the conversation is the one
@@ -104,13 +119,31 @@ impl RecordedModel {
         })
     }
 
+    /// A recording of `replies`, in their order, that goes with any conversation.
+    pub fn of(name: &str, replies: impl IntoIterator<Item = (String, Finish)>) -> Self {
+        let exchange = |(reply, finish)| Exchange {
+            expect: Vec::new(),
+            reply,
+            finish,
+        };
+        Self {
+            name: name.to_owned(),
+            exchanges: replies.into_iter().map(exchange).collect(),
+            next: Mutex::new(0),
+        }
+    }
+
     /// How many exchanges have not been replayed yet.
     pub fn remaining(&self) -> usize {
         let next = *self.next.lock().unwrap_or_else(PoisonError::into_inner);
         self.exchanges.len() - next
     }
 
-    fn replay(&self, request: Request<'_>, watch: Watch<'_>) -> Result<Reply, ModelError> {
+    fn replay(
+        &self,
+        request: Request<'_>,
+        watch: Watch<'_>,
+    ) -> Result<(Reply, Finish), ModelError> {
         let sent = request.messages.last().map_or("", |m| m.content.as_str());
         let exchange = {
             let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
@@ -140,16 +173,18 @@ impl RecordedModel {
                 watch(ModelEvent::Delta(&shown));
             }
         }
-        let finish = match text.hit() {
-            Some(stop) => FinishReason::StopSequence(stop.to_owned()),
-            None => FinishReason::Stop,
+        let finish = match (text.hit(), exchange.finish) {
+            (_, Finish::Length) => FinishReason::Length,
+            (Some(stop), _) => FinishReason::StopSequence(stop.to_owned()),
+            (None, _) => FinishReason::Stop,
         };
-        Ok(Reply {
+        let reply = Reply {
             text: text.into_text(),
             finish,
             usage: None,
             model: self.name.clone(),
-        })
+        };
+        Ok((reply, exchange.finish))
     }
 }
 
@@ -159,7 +194,13 @@ impl Model for RecordedModel {
     }
 
     fn complete<'a>(&'a self, request: Request<'a>, watch: Watch<'a>) -> Completion<'a> {
-        Box::pin(async move { self.replay(request, watch) })
+        Box::pin(async move {
+            match self.replay(request, watch)? {
+                // Whoever cut it off then will again.
+                (_, Finish::Cut) => std::future::pending().await,
+                (reply, _) => Ok(reply),
+            }
+        })
     }
 }
 

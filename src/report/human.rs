@@ -179,6 +179,7 @@ pub(crate) fn sentence(outcome: &Outcome) -> Option<String> {
             format!("stopped: the fuel budget of {budget} is used up")
         }
         Outcome::Cancelled => "stopped".into(),
+        Outcome::Waiting => "stopped: the code waits for an answer".into(),
         Outcome::Trapped { reason } => format!("the interpreter failed: {reason}"),
         _ => return None,
     })

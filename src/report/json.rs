@@ -40,6 +40,7 @@ pub(crate) fn execution(e: &Execution) -> Value {
         Outcome::TimedOut { .. } => ("timeout", None, None),
         Outcome::OutOfFuel { .. } => ("out_of_fuel", None, None),
         Outcome::Cancelled => ("cancelled", None, None),
+        Outcome::Waiting => ("waiting", None, None),
         Outcome::Trapped { .. } => ("trap", None, None),
     };
     let error = error.or_else(|| {

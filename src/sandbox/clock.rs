@@ -38,6 +38,13 @@ impl Clock {
         }
     }
 
+    /// Has the monotonic clock show no less than `shown` from here on.
+    pub(crate) fn not_before(&mut self, shown: u64) {
+        if self.monotonic() < shown {
+            *self = Self::resumed(shown);
+        }
+    }
+
     /// Nanoseconds since 1970.
     pub(crate) fn realtime(&self) -> u64 {
         match self {

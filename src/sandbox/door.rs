@@ -10,12 +10,15 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Value, json};
 use wasmtime::{Caller, Linker};
 
 use super::display::Display;
 use super::execution::Exception;
 use super::host::{GuestState, Host};
 use super::limits::Limits;
+use super::stop::Stop;
+use super::tape::{Answers, Reply};
 use super::wasi::Errno;
 
 /// The largest frame either side may send, in bytes.
@@ -35,6 +38,9 @@ const END: &[u8] = br#"{"op":"end""#;
 const DISPLAY: &[u8] = br#"{"op":"display""#;
 /// Followed by a descriptor and `}`.
 const DUP: &[u8] = br#"{"op":"dup","fd":"#;
+
+/// A question to the world outside.
+const ASK: &[u8] = br#"{"op":"ask","request":"#;
 
 /// The most displays of a turn.
 const MAX_DISPLAYS: usize = 100;
@@ -102,7 +108,7 @@ pub(crate) struct TurnEnd {
     /// The status given to `sys.exit`.
     pub(crate) exit: Option<i64>,
     /// The value given to `final_answer`, if it was called.
-    pub(crate) answer: Option<serde_json::Value>,
+    pub(crate) answer: Option<Value>,
     /// Name, type and short form of each variable, where they were asked for.
     pub(crate) variables: Vec<(String, String, String)>,
 }
@@ -177,6 +183,9 @@ pub(crate) struct Door {
     pub(crate) pending: Option<Vec<u8>>,
     pub(crate) ended: Option<TurnEnd>,
     pub(crate) displays: Vec<Display>,
+    answers: Option<Answers>,
+    /// What was asked and could not be answered yet.
+    pub(crate) waiting: Option<Value>,
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
     max_calls: u64,
@@ -184,9 +193,10 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(limits: &Limits, pending: Vec<u8>) -> Self {
+    pub(crate) fn new(limits: &Limits, pending: Vec<u8>, answers: Option<Answers>) -> Self {
         Self {
             pending: Some(pending),
+            answers,
             max_calls: limits.door_calls,
             max_bytes: limits.door_bytes,
             ..Self::default()
@@ -265,6 +275,24 @@ impl Door {
     }
 }
 
+/// Asks the world outside what `rest`, a frame without its beginning, holds; the guest waits. A door
+/// whose budget is used up asks nobody.
+async fn ask(host: &mut Host, rest: &[u8]) -> Result<Vec<u8>, Stop> {
+    let request = (rest.strip_suffix(b"}")).and_then(|json| serde_json::from_slice(json).ok());
+    let Some(request) = request else {
+        return Ok(refusal("this is no question"));
+    };
+    let reply = Answers::ask(host.door.answers.clone().as_ref(), Value::clone(&request)).await?;
+    Ok(match reply {
+        Reply::Now(answer) => json!({ "answer": answer }).to_string().into_bytes(),
+        Reply::Refused(why) => refusal(&why),
+        Reply::Later => {
+            host.door.waiting = Some(request);
+            return Err(Stop::PutAway);
+        }
+    })
+}
+
 /// A second descriptor for what `rest`, a frame without its beginning, names: the C library has no
 /// call for it.
 fn dup(state: &mut GuestState, rest: &[u8]) -> Option<Vec<u8>> {
@@ -274,14 +302,14 @@ fn dup(state: &mut GuestState, rest: &[u8]) -> Option<Vec<u8>> {
         Err(_) => Err(Errno::Badf),
     };
     let answer = match copied {
-        Ok(fd) => serde_json::json!({ "fd": fd }),
-        Err(errno) => serde_json::json!({ "errno": errno as i32 }),
+        Ok(fd) => json!({ "fd": fd }),
+        Err(errno) => json!({ "errno": errno as i32 }),
     };
     Some(answer.to_string().into_bytes())
 }
 
 fn refusal(why: &str) -> Vec<u8> {
-    serde_json::json!({ "error": why }).to_string().into_bytes()
+    json!({ "error": why }).to_string().into_bytes()
 }
 
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
@@ -308,7 +336,20 @@ async fn call(
     };
     let (bytes, host) = memory.data_and_store_mut(&mut *caller);
     let start = ptr as usize;
-    let answer = if len > MAX_FRAME {
+    let question = bytes
+        .get(start..start.saturating_add(len.min(MAX_FRAME) as usize))
+        .and_then(|frame| frame.strip_prefix(ASK));
+    let answer = if let (Some(question), 0..=MAX_FRAME) = (question, len) {
+        host.door.calls += 1;
+        host.door.bytes += u64::from(len);
+        let answer = match host.door.has_budget() {
+            true => ask(host, question).await?,
+            false => host.door.refuse(),
+        };
+        host.door.bytes += answer.len() as u64;
+        host.work(4096 + 16 * (u64::from(len) + answer.len() as u64))?;
+        answer
+    } else if len > MAX_FRAME {
         host.door.calls += 1;
         refusal(&format!(
             "a request to the host may have {MAX_FRAME} bytes, this one has {len}"

@@ -72,6 +72,22 @@ pub enum SandboxError {
         /// Why not.
         why: String,
     },
+    /// A recording cannot be written or read.
+    #[error("cannot use the recording {path}: {why}")]
+    Recording {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+    },
+    /// A turn that is replayed does not do what was recorded.
+    #[error("turn {turn} is not what was recorded: {why}")]
+    Differs {
+        /// Its number in the recording, from 1.
+        turn: u32,
+        /// The first difference.
+        why: String,
+    },
     /// A setting cannot be met.
     #[error("{0}")]
     Setting(String),

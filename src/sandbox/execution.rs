@@ -8,6 +8,7 @@ use super::display::Display;
 use super::guest_file::GuestFile;
 use super::interrupted::Traceback;
 use super::output::Captured;
+use super::tape::Waiting;
 use crate::event::Stream;
 
 /// One turn's outcome and all it left.
@@ -40,6 +41,8 @@ pub struct Execution {
     pub interrupted: Option<Traceback>,
     /// The value given to `final_answer(value)`, as JSON.
     pub answer: Option<serde_json::Value>,
+    /// The turn, put away, where it asks what nobody can answer yet: [`Outcome::Waiting`].
+    pub waiting: Option<Waiting>,
     /// Whether memory and files went back to the start of the turn: after a limit, a trap,
     /// `os._exit` or a cancelled turn, but not after an ordinary exception.
     pub rolled_back: bool,
@@ -60,7 +63,8 @@ pub struct Variable {
 }
 
 /// How a turn ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Outcome {
     /// It ran to its end, or called `final_answer`.
@@ -84,6 +88,8 @@ pub enum Outcome {
     },
     /// Whoever runs the turn stopped it.
     Cancelled,
+    /// It asks what nobody can answer yet: [`Execution::waiting`].
+    Waiting,
     /// The instance failed: `os.abort`, a C stack overflow, a bug in the interpreter.
     Trapped {
         /// What the engine says.

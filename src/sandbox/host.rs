@@ -9,6 +9,7 @@ use super::limits::MemoryLimiter;
 use super::output::Output;
 use super::stdin::Stdin;
 use super::stop::{Stop, Watch};
+use super::tape::{self, Call};
 use super::vfs::{Quota, Tree};
 use super::wasi::Fds;
 
@@ -30,13 +31,23 @@ pub(crate) struct Host {
 const WATCH_EVERY: u64 = 1 << 20;
 
 impl Host {
-    pub(crate) fn clock(&self) -> Clock {
-        self.state.clock
+    /// Nanoseconds since 1970, for the guest.
+    pub(crate) fn realtime(&self) -> u64 {
+        let live = || self.state.clock.realtime();
+        // A tape that is off stops the turn after this call.
+        tape::told(|| Call::Realtime, live).unwrap_or_default()
+    }
+
+    /// Nanoseconds since a moment of the guest's clock's own.
+    pub(crate) fn monotonic(&self) -> u64 {
+        let live = || self.state.clock.monotonic();
+        tape::told(|| Call::Monotonic, live).unwrap_or_default()
     }
 
     /// Accounts for work the host does in the guest's name, which no fuel measures, and looks at
     /// the clock now and then: so a guest cannot outlive its time by keeping the host busy.
     pub(crate) fn work(&mut self, bytes: u64) -> Result<(), Stop> {
+        tape::check()?;
         self.unwatched += bytes;
         if self.unwatched < WATCH_EVERY {
             return Ok(());

@@ -89,7 +89,7 @@ async fn start(engine: &Engine, pack: &Pack, host: Host) -> Result<Slot, Sandbox
     let mut slot = Slot::instantiate(engine, host).await?;
     slot.initialize().await?;
     let frame = guest::boot_frame(&pack.manifest.image.warm);
-    let door = Door::new(&Limits::default(), frame);
+    let door = Door::new(&Limits::default(), frame, None);
     let (ended, _) = slot
         .call(guest::BOOT, door, None, &Watch::endless())
         .await?;

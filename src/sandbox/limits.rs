@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Bounds on one turn (and, for memory and files, on the session it belongs to).
 ///
 /// [`Limits::default`] is what an unconfigured sandbox enforces. Every bound is held by the host;
 /// none relies on the guest.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Limits {
     /// Wall time of one turn, waiting included. Default 30 s.

@@ -37,6 +37,7 @@ mod stacks;
 mod stdin;
 mod stop;
 mod strip;
+mod tape;
 mod transaction;
 mod turn;
 mod vfs;
@@ -55,6 +56,7 @@ pub use session::Session;
 pub use snapshot::Snapshot;
 pub use stdin::Stdin;
 pub use stop::Cancel;
+pub use tape::{Answers, RecordedEnd, RecordedTurn, Recorder, Recording, Reply, Waiting};
 pub use turn::Turn;
 
 use std::path::PathBuf;

@@ -1,9 +1,11 @@
 //! What the code wrote to stdout and stderr: captured up to a bound, handed on live, kept in order.
 
+use serde::{Deserialize, Serialize};
+
 use crate::event::{Event, EventSink, Stream};
 
 /// One stream's text after a turn.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Captured {
     /// The text, up to the limit; bytes that are no UTF-8 are replaced by U+FFFD.
     pub text: String,

@@ -12,6 +12,7 @@ use super::mount::{self, Changes};
 use super::runtime::Runtime;
 use super::slot::Slot;
 use super::snapshot::Snapshot;
+use super::tape::{Entry, Header, RecordedTurn, Recorder, Taping};
 use super::transaction::{Job, guest_files, run_turn};
 use super::turn::Turn;
 
@@ -25,6 +26,17 @@ pub struct Session {
     ground: Ground,
     turns: u32,
     at_rest: Arc<Mutex<AtRest>>,
+    taped: Taped,
+}
+
+/// What becomes of a session's turns beside being run.
+enum Taped {
+    No,
+    Recorded(Recorder),
+    /// They are those of a recording, of which so many are done.
+    Replayed(Arc<[RecordedTurn]>, usize),
+    /// The next one is taken up with what it was told.
+    TakenUp(Vec<Entry>),
 }
 
 /// What a session stands on and never changes.
@@ -59,6 +71,7 @@ impl Session {
                 },
                 is_current: false,
             })),
+            taped: Taped::No,
         })
     }
 
@@ -87,7 +100,7 @@ impl Session {
     }
 
     async fn run_turn(&mut self, turn: Turn, last: bool) -> Result<Execution, SandboxError> {
-        let job = self.job(turn, last);
+        let job = self.job(turn, last)?;
         let (execution, slot) = self.ground.runtime.guest.spawn(job).await?;
         // Only here, where the caller is still waiting: a turn whose future was dropped must not
         // come back, however far it got.
@@ -122,6 +135,51 @@ impl Session {
                 checkpoint: snapshot.checkpoint.clone(),
                 is_current: false,
             })),
+            taped: Taped::No,
+        }
+    }
+
+    /// Has `recorder`, which was made for this session as it is now, write down each turn from here
+    /// on. Forks are not recorded, and nothing is after a [`Session::rollback`].
+    pub fn record(&mut self, recorder: &Recorder) {
+        self.taped = Taped::Recorded(recorder.clone());
+    }
+
+    pub(super) fn recording_header(&self, note: serde_json::Value) -> Result<Header, SandboxError> {
+        let grants = &self.ground.grants;
+        let packages = (grants.packages.iter())
+            .map(|package| format!("{}=={}", package.name, package.version))
+            .collect();
+        Header::new(&self.checkpoint()?, &grants.mounts, packages, note)
+    }
+
+    pub(super) fn replaying(mut self, turns: Arc<[RecordedTurn]>) -> Self {
+        self.taped = Taped::Replayed(turns, 0);
+        self
+    }
+
+    /// The next turn was told `told`; its clock has shown `shown`.
+    pub(super) fn taking_up(mut self, told: Vec<Entry>, shown: u64) -> Self {
+        self.taped = Taped::TakenUp(told);
+        lock(&self.at_rest).checkpoint.state.clock.not_before(shown);
+        self
+    }
+
+    /// What becomes of the next turn.
+    fn taping(&mut self) -> Option<Taping> {
+        match &mut self.taped {
+            Taped::No => None,
+            Taped::Recorded(recorder) => Some(Taping::Record(recorder.clone())),
+            Taped::Replayed(turns, done) => {
+                let turn = turns.get(*done).cloned()?;
+                *done += 1;
+                Some(Taping::Replay(*done as u32, Box::new(turn)))
+            }
+            Taped::TakenUp(told) => {
+                let told = std::mem::take(told);
+                self.taped = Taped::No;
+                Some(Taping::TakeUp(told))
+            }
         }
     }
 
@@ -161,11 +219,17 @@ impl Session {
     ///
     /// # Errors
     ///
+    /// [`SandboxError::Setting`] for a session that is recorded or replayed.
     /// [`SandboxError::Conflict`]: nothing was written. [`SandboxError::Commit`]: writing failed
     /// midway; the error tells what had been written.
     ///
     /// [`MountMode::Commit`]: super::MountMode::Commit
     pub fn commit(&mut self, changes: &Changes) -> Result<(), SandboxError> {
+        if !matches!(self.taped, Taped::No) {
+            let why = "a session that is recorded cannot go on from changes that are written back; \
+                       use `Changes::commit` after its last turn";
+            return Err(SandboxError::Setting(why.into()));
+        }
         changes.commit()?;
         mount::settle(lock(&self.at_rest).tree(), changes);
         Ok(())
@@ -179,7 +243,7 @@ impl Session {
         let job = self.job(turn, true);
         let runtime = self.ground.runtime;
         async move {
-            let (execution, slot) = job.await?;
+            let (execution, slot) = job?.await?;
             if let Some(slot) = slot {
                 runtime.give_back(slot);
             }
@@ -191,7 +255,15 @@ impl Session {
         &mut self,
         turn: Turn,
         last: bool,
-    ) -> impl Future<Output = Result<(Execution, Option<Slot>), SandboxError>> + Send + use<> {
+    ) -> Result<
+        impl Future<Output = Result<(Execution, Option<Slot>), SandboxError>> + Send + use<>,
+        SandboxError,
+    > {
+        let start = match turn.answers {
+            Some(_) => Some(self.recording_header(serde_json::Value::Null)?),
+            None => None,
+        };
+        let taping = self.taping();
         self.turns += 1;
         let name = turn
             .name
@@ -208,7 +280,9 @@ impl Session {
             limits,
             site: self.ground.grants.site.clone(),
             last,
+            taping,
+            start,
         };
-        async move { run_turn(&runtime, &at_rest, job).await }
+        Ok(async move { run_turn(&runtime, &at_rest, job).await })
     }
 }

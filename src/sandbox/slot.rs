@@ -1,14 +1,18 @@
 //! A slot: one store and instance, with a memory that can be restored and reset.
 
+use std::collections::BTreeSet;
+
+use sha2::{Digest, Sha256};
 use wasmtime::{AsContextMut, Memory, Store, Trap, TypedFunc};
 
 use super::door::Door;
 use super::engine::Engine;
 use super::error::SandboxError;
 use super::host::{GuestState, Host, ProcessExit};
-use super::memory::{Image, Pages};
+use super::memory::{Image, PAGE, Pages};
 use super::meter;
 use super::stop::{Stop, Watch, guard};
+use super::tape::hex;
 
 /// With more changed pages than this, mapping afresh costs less than copying back and scanning.
 const MAX_RESET_PAGES: usize = 4096;
@@ -153,6 +157,35 @@ impl Slot {
         self.stale |= mapped;
         self.kept = pages.clone();
         Ok((pages, self.store.data().state.clone()))
+    }
+
+    /// A SHA-256 of the memory: of the pages in which it differs from the image, as both are the same
+    /// everywhere. Only at rest.
+    pub(crate) fn fingerprint(&mut self, image: &Image) -> Result<String, SandboxError> {
+        let failed = |e| SandboxError::Engine(format!("reading the memory: {e}"));
+        let memory = self.memory.data_mut(&mut self.store);
+        if self.stale {
+            image.changed(memory, &mut self.changed).map_err(failed)?;
+            self.stale = false;
+        }
+        // Pages that are mapped from an earlier checkpoint are not among those that have changed.
+        let mut pages: BTreeSet<u32> = self.changed.iter().copied().collect();
+        for (first, count) in self.kept.runs() {
+            pages.extend(first..first + count);
+        }
+        let mut hash = Sha256::new();
+        hash.update((memory.len() as u64).to_le_bytes());
+        for page in pages {
+            let at = page as usize * PAGE;
+            let now = memory.get(at..at + PAGE).unwrap_or_default();
+            let zero = [0; PAGE];
+            let was = image.bytes().get(at..at + PAGE).unwrap_or(&zero);
+            if now != was {
+                hash.update(page.to_le_bytes());
+                hash.update(now);
+            }
+        }
+        Ok(hex(&hash.finalize()))
     }
 
     /// Puts the image back, so that the slot can serve somebody else. `false`: it cannot, and

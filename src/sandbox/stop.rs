@@ -54,6 +54,12 @@ pub(crate) enum Stop {
     TimedOut,
     #[error("the turn was cancelled")]
     Cancelled,
+    /// The tape that the turn replays has come to its end, or to something else.
+    #[error("the recording of the turn does not go on here")]
+    TapeOff,
+    /// The turn asks what nobody can answer yet.
+    #[error("the turn waits for an answer")]
+    PutAway,
 }
 
 /// What can stop a turn.

@@ -15,6 +15,7 @@ use super::output::Output;
 use super::runtime::Runtime;
 use super::slot::{Ended, Slot};
 use super::stop::{Stop, Watch};
+use super::tape::{Header, Script, Tape, Taping, Waiting};
 use super::turn::Turn;
 use super::vfs::{HOME, Quota, Tree};
 
@@ -28,6 +29,9 @@ pub(super) struct Job {
     pub(super) limits: Limits,
     pub(super) site: Option<Arc<str>>,
     pub(super) last: bool,
+    pub(super) taping: Option<Taping>,
+    /// The session as it was before the turn, where it may be put away.
+    pub(super) start: Option<Header>,
 }
 
 /// Runs it. The slot comes back when the session can go on with it.
@@ -38,7 +42,17 @@ pub(super) async fn run_turn(
 ) -> Result<(Execution, Option<Slot>), SandboxError> {
     let begun = Instant::now();
     let (turn, limits) = (job.turn, &job.limits);
-    let watch = Watch::new(limits.wall, turn.cancel.clone());
+    let (wall, fuel) = match &job.taping {
+        Some(taping) => taping.budget(limits),
+        None => (limits.wall, limits.fuel),
+    };
+    let script = Script::of(&turn, limits, job.last);
+    if let Some(taping) = &job.taping {
+        taping.expect(&script)?;
+    }
+    let tape = (job.taping.as_ref()).map(Taping::tape);
+    let tape = tape.or_else(|| job.start.is_some().then(Tape::recording));
+    let watch = Watch::new(wall, turn.cancel.clone());
     let (mut slot, started) = take_slot(runtime, at_rest, limits).await?;
     let request = TurnRequest {
         code: turn.code,
@@ -67,8 +81,15 @@ pub(super) async fn run_turn(
         host.state.stdin = stdin;
         host.state.stdin_read = 0;
     }
-    let door = Door::new(limits, frame);
-    let (ended, fuel) = slot.call(RUN_TURN, door, limits.fuel, &watch).await?;
+    let door = Door::new(limits, frame, turn.answers);
+    let call = slot.call(RUN_TURN, door, fuel, &watch);
+    let (mut ended, fuel) = match &tape {
+        Some(tape) => tape.around(call).await?,
+        None => call.await?,
+    };
+    if let (Some(taping), Some(tape)) = (&job.taping, &tape) {
+        ended = taping.ended(ended, tape)?;
+    }
     let interrupted = match &ended {
         Ended::Returned | Ended::Exited(_) => None,
         Ended::OutOfFuel | Ended::Trapped(_) | Ended::Stopped(_) => {
@@ -103,6 +124,12 @@ pub(super) async fn run_turn(
     let variables = (variables.into_iter().take(MAX_VARIABLES))
         .map(|(name, kind, short)| Variable { name, kind, short })
         .collect();
+    let waiting = match (host.door.waiting.take(), job.start, &tape) {
+        (Some(request), Some(start), Some(tape)) if rolled_back => {
+            Some(Waiting::new(start, script.clone(), tape, request)?)
+        }
+        _ => None,
+    };
     let (outcome, result, answer) = outcome(ended, told, limits);
     let execution = Execution {
         outcome,
@@ -115,9 +142,17 @@ pub(super) async fn run_turn(
         variables,
         interrupted,
         answer,
+        waiting,
         rolled_back,
         usage,
     };
+    if let (Some(taping), Some(tape)) = (&job.taping, &tape) {
+        let memory = match rolled_back {
+            true => None,
+            false => Some(slot.fingerprint(&runtime.image)?),
+        };
+        taping.finish(script, tape, &execution, memory)?;
+    }
     Ok((execution, (!rolled_back).then_some(slot)))
 }
 
@@ -155,7 +190,8 @@ fn outcome(
         },
         Ended::Trapped(reason) => Outcome::Trapped { reason },
         Ended::Stopped(Stop::TimedOut) => Outcome::TimedOut { limit: limits.wall },
-        Ended::Stopped(Stop::Cancelled) => Outcome::Cancelled,
+        Ended::Stopped(Stop::PutAway) => Outcome::Waiting,
+        Ended::Stopped(Stop::Cancelled | Stop::TapeOff) => Outcome::Cancelled,
     };
     (outcome, None, None)
 }

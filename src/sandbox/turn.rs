@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::limits::Limits;
 use super::stdin::Stdin;
 use super::stop::Cancel;
+use super::tape::Answers;
 use crate::event::EventSink;
 
 /// Python source and its surroundings. A plain string converts into one with every default:
@@ -24,6 +25,7 @@ pub struct Turn {
     pub(crate) limits: Option<Limits>,
     pub(crate) events: EventSink,
     pub(crate) cancel: Cancel,
+    pub(crate) answers: Option<Answers>,
 }
 
 impl Turn {
@@ -43,6 +45,7 @@ impl Turn {
             limits: None,
             events: EventSink::none(),
             cancel: Cancel::new(),
+            answers: None,
         }
     }
 
@@ -125,6 +128,14 @@ impl Turn {
     #[must_use]
     pub fn events(mut self, events: EventSink) -> Self {
         self.events = events;
+        self
+    }
+
+    /// Who answers what the code asks of the world outside. Default: nobody; the code gets an
+    /// exception.
+    #[must_use]
+    pub fn answers(mut self, answers: Answers) -> Self {
+        self.answers = Some(answers);
         self
     }
 

@@ -29,7 +29,7 @@ pub struct TurnRecord {
     pub ended_ms: u64,
     /// The Python source.
     pub code: String,
-    /// How it ended: `ok`, `error`, `exit`, `timeout`, `out_of_fuel`, `cancelled` or `trap`.
+    /// How it ended: `ok`, `error`, `exit`, `timeout`, `out_of_fuel`, `cancelled`, `waiting` or `trap`.
     pub status: String,
     /// The final expression's `repr`.
     pub result: Option<String>,
@@ -76,6 +76,7 @@ impl TurnRecord {
             Outcome::TimedOut { .. } => ("timeout", None),
             Outcome::OutOfFuel { .. } => ("out_of_fuel", None),
             Outcome::Cancelled => ("cancelled", None),
+            Outcome::Waiting => ("waiting", None),
             Outcome::Trapped { .. } => ("trap", None),
         };
         let now = SystemTime::now().duration_since(UNIX_EPOCH);

@@ -18,11 +18,11 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::args::{self, Global};
+use super::args::{self, FileArgs, Global};
 use super::{artifacts, exec, exit, mounts, session, settings};
 use crate::pack::Dirs;
 use crate::report;
-use crate::sandbox::{Cancel, Display, Limits, Outcome, Sandbox, Turn, Usage};
+use crate::sandbox::{Cancel, Display, Limits, Outcome, Sandbox, Session, Turn, Usage};
 use crate::sessions::SessionStore;
 use ask::Shape;
 use branch::Branch;
@@ -80,46 +80,20 @@ pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<Exi
             ("main".to_owned(), None, Branch::in_memory(session))
         }
     };
-    let is_terminal = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
-    let mut repl = Repl {
-        sandbox,
-        limits,
-        store,
-        at,
-        here: branch,
-        others: BTreeMap::new(),
-        pictures: Vec::new(),
-        turns: 0,
-        status: 0,
-        is_terminal,
-        quiet: global.quiet,
-    };
-    let mut input = match is_terminal {
-        true => Input::terminal(history()),
-        false => Input::pipe(),
-    };
-    if is_terminal {
-        repl.say("Python in a sandbox; :help tells more, Ctrl-D ends");
-        if repl.here.turns() > 0 {
-            let turns = repl.here.turns();
-            repl.say(&format!("{} goes on after turn {turns}", repl.at));
-        }
-    }
-    let status = match repl.all(&mut input).await? {
-        Next::Unread => return Ok(exit::unread()),
-        Next::End(status) => status,
-        Next::Go => 0,
-    };
-    let changes = repl.here.session().changes();
-    mounts::write_back(&changes, &args.files, true, global.quiet, false).await?;
-    if let Some(dir) = &args.files.out {
-        let files = repl.here.session().files();
-        let saved = artifacts::save_all(dir, args.files.force, &repl.pictures, &files)?;
-        report::human::saved(&saved, global.quiet);
-    }
-    // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
-    std::mem::forget(repl);
-    Ok(ExitCode::from(status))
+    let repl = Repl::new(sandbox, limits, (at, branch), store, global);
+    repl.to_the_end(&args.files).await
+}
+
+/// Goes on by hand from `session`, in `sandbox`.
+pub(super) async fn go_on_from(
+    sandbox: Sandbox,
+    session: Session,
+    limits: &args::LimitArgs,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
+    let branch = ("main".to_owned(), Branch::in_memory(session));
+    let repl = Repl::new(sandbox, limits.limits(), branch, None, global);
+    repl.to_the_end(&FileArgs::default()).await
 }
 
 /// The file of what was typed: `CODEACT_HISTORY`, which may be empty for none, or the user's.
@@ -133,6 +107,58 @@ fn history() -> Option<PathBuf> {
 }
 
 impl Repl {
+    fn new(
+        sandbox: Sandbox,
+        limits: Limits,
+        (at, here): (String, Branch),
+        store: Option<SessionStore>,
+        global: &Global,
+    ) -> Self {
+        Self {
+            sandbox,
+            limits,
+            store,
+            at,
+            here,
+            others: BTreeMap::new(),
+            pictures: Vec::new(),
+            turns: 0,
+            status: 0,
+            is_terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
+            quiet: global.quiet,
+        }
+    }
+
+    /// Every block, and then what becomes of what they left.
+    async fn to_the_end(mut self, files: &FileArgs) -> anyhow::Result<ExitCode> {
+        let mut input = match self.is_terminal {
+            true => Input::terminal(history()),
+            false => Input::pipe(),
+        };
+        if self.is_terminal {
+            self.say("Python in a sandbox; :help tells more, Ctrl-D ends");
+            if self.here.turns() > 0 {
+                let turns = self.here.turns();
+                self.say(&format!("{} goes on after turn {turns}", self.at));
+            }
+        }
+        let status = match self.all(&mut input).await? {
+            Next::Unread => return Ok(exit::unread()),
+            Next::End(status) => status,
+            Next::Go => 0,
+        };
+        let changes = self.here.session().changes();
+        mounts::write_back(&changes, files, true, self.quiet, false).await?;
+        if let Some(dir) = &files.out {
+            let left = self.here.session().files();
+            let saved = artifacts::save_all(dir, files.force, &self.pictures, &left)?;
+            report::human::saved(&saved, self.quiet);
+        }
+        // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
+        std::mem::forget(self);
+        Ok(ExitCode::from(status))
+    }
+
     /// Every block until the end.
     async fn all(&mut self, input: &mut Input) -> anyhow::Result<Next> {
         let mut held = None;

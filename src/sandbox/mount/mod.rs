@@ -16,14 +16,26 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::error::SandboxError;
-use super::vfs::{HostFolder, HostKind, Tree};
+use super::vfs::{HostFolder, HostKind, HostMeta, Tree};
 
 /// No names are told of folders with more than this many.
 const MAX_NAMED: usize = 10_000;
 
+/// A mount as a recording has it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct RecordedMount {
+    guest: String,
+    mode: MountMode,
+    /// The single file that is granted, as it was.
+    only: Option<(Arc<str>, HostMeta)>,
+}
+
 /// What the guest may do with a mount.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum MountMode {
     /// Read only: a write is an `OSError` (read-only file system).
     #[default]
@@ -141,6 +153,28 @@ impl Mount {
     pub fn mode(mut self, mode: MountMode) -> Self {
         self.mode = mode;
         self
+    }
+
+    /// What a recording keeps of it: nothing of the host but a single file's name, size and time.
+    pub(super) fn to_recorded(&self) -> RecordedMount {
+        let only = self.folder.only();
+        let meta = only.and_then(|name| self.folder.meta(name).ok());
+        RecordedMount {
+            guest: self.guest.clone(),
+            mode: self.mode,
+            only: only.cloned().zip(meta),
+        }
+    }
+
+    /// A mount whose contents a recording tells.
+    pub(super) fn from_recorded(mount: &RecordedMount) -> Result<Self, SandboxError> {
+        let recorded = Self {
+            host: PathBuf::from("recorded"),
+            folder: Arc::new(HostFolder::recorded(mount.only.clone())),
+            guest: String::new(),
+            mode: mount.mode,
+        };
+        recorded.at(&mount.guest)
     }
 
     /// Where the guest sees it.

@@ -9,6 +9,7 @@ mod file;
 
 use std::fmt;
 use std::fs::File;
+use std::io::{Seek, Write};
 use std::path::Path;
 
 use super::at_rest::Checkpoint;
@@ -56,6 +57,26 @@ impl Snapshot {
     /// As [`Snapshot::save`], without what was changed in mounts.
     pub(crate) fn save_without_mounts(&self, path: &Path) -> Result<(), SandboxError> {
         cache::write_with(path, &mut |to| file::write(self, path, true, to))
+    }
+
+    /// What [`Snapshot::save`] would write.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, SandboxError> {
+        let mut bytes = Vec::new();
+        file::write(self, Path::new("in memory"), false, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    /// Reads what [`Snapshot::to_bytes`] gave, or somebody else.
+    pub(super) fn from_bytes(sandbox: &Sandbox, bytes: &[u8]) -> Result<Self, SandboxError> {
+        let path = Path::new("in memory");
+        let file = || -> std::io::Result<File> {
+            let mut file = tempfile::tempfile()?;
+            file.write_all(bytes)?;
+            file.rewind()?;
+            Ok(file)
+        };
+        let file = file().map_err(|e| SandboxError::io("write", &std::env::temp_dir(), e))?;
+        file::read(sandbox, path, file)
     }
 
     /// Reads a snapshot that [`Snapshot::save`] has written, to go on in `sandbox`, with its limits,

@@ -17,9 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use cap_fs_ext::{DirExt, FollowSymlinks, OpenOptionsFollowExt, OpenOptionsSyncExt};
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, Metadata, OpenOptions, Permissions};
+use serde::{Deserialize, Serialize};
 
 use super::node::filetype;
 use super::pack_file::read_at;
+use crate::sandbox::tape::{self, Bytes, Call};
 use crate::sandbox::wasi::{Errno, Result};
 
 /// Names below this many others are not looked at.
@@ -28,13 +30,16 @@ const MAX_DEPTH: usize = 128;
 /// A host folder, or a single file in one, opened once.
 #[derive(Debug)]
 pub(crate) struct HostFolder {
-    dir: Dir,
+    /// `None`: what is in it is told by a recording, and by nothing else.
+    dir: Option<Dir>,
     /// The one name that is granted; `None` for all of the folder.
     only: Option<Arc<str>>,
+    /// What that was, in a folder of a recording.
+    recorded: Option<HostMeta>,
 }
 
 /// What is known of a file, folder or link of the host. Equal as long as nobody has changed it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct HostMeta {
     pub(crate) kind: HostKind,
     pub(crate) len: u64,
@@ -43,10 +48,11 @@ pub(crate) struct HostMeta {
     /// Device, number and time of the last change to the file or what is told of it, where the
     /// system has them: a file put in another's place is another, and so is one whose times were set
     /// back.
+    #[serde(skip)]
     id: (u64, u64, i64),
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum HostKind {
     File,
     Dir,
@@ -64,19 +70,42 @@ impl HostFolder {
         let path = path.canonicalize()?;
         if path.is_dir() {
             let dir = Dir::open_ambient_dir(&path, ambient_authority())?;
-            return Ok(Self { dir, only: None });
+            return Ok(Self::of(dir, None));
         }
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
         let name = name.to_str().ok_or(io::ErrorKind::InvalidFilename)?;
-        let folder = Self {
-            dir: Dir::open_ambient_dir(parent, ambient_authority())?,
-            only: Some(name.into()),
-        };
+        let parent = Dir::open_ambient_dir(parent, ambient_authority())?;
+        let folder = Self::of(parent, Some(name.into()));
         match folder.meta(name)?.kind {
             HostKind::File => Ok(folder),
             _ => Err(io::Error::other("it is neither a file nor a folder")),
+        }
+    }
+
+    fn of(dir: Dir, only: Option<Arc<str>>) -> Self {
+        Self {
+            dir: Some(dir),
+            only,
+            recorded: None,
+        }
+    }
+
+    /// A folder of a recording, or the single file in one.
+    pub(crate) fn recorded(only: Option<(Arc<str>, HostMeta)>) -> Self {
+        let (only, recorded) = only.unzip();
+        Self {
+            dir: None,
+            only,
+            recorded,
+        }
+    }
+
+    fn dir(&self) -> io::Result<Dir> {
+        match &self.dir {
+            Some(dir) => dir.try_clone(),
+            None => Err(io::ErrorKind::NotFound.into()),
         }
     }
 
@@ -90,7 +119,7 @@ impl HostFolder {
         if self.only.as_deref().is_some_and(|only| only != path) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
-        let mut dir = self.dir.try_clone()?;
+        let mut dir = self.dir()?;
         let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
         for (depth, folder) in folders.split('/').filter(|f| !f.is_empty()).enumerate() {
             if depth >= MAX_DEPTH {
@@ -103,7 +132,7 @@ impl HostFolder {
 
     fn folder(&self, path: &str) -> io::Result<Dir> {
         if path.is_empty() {
-            return self.dir.try_clone();
+            return self.dir();
         }
         let (dir, name) = self.parent(path)?;
         dir.open_dir_nofollow(name)
@@ -111,6 +140,9 @@ impl HostFolder {
 
     /// What lies at `path` now.
     pub(crate) fn meta(&self, path: &str) -> io::Result<HostMeta> {
+        if let (None, Some(meta)) = (&self.dir, &self.recorded) {
+            return Ok(meta.clone());
+        }
         let (dir, name) = self.parent(path)?;
         let meta = dir.symlink_metadata(name)?;
         HostMeta::of(&dir, name, &meta)
@@ -121,6 +153,11 @@ impl HostFolder {
     ///
     /// `looked_at` counts what that took, also when it fails.
     pub(crate) fn list(&self, path: &str, max: usize, looked_at: &mut u64) -> Result<Listing> {
+        let call = || Call::List { path: path.into() };
+        tape::told(call, || self.list_now(path, max, looked_at)).unwrap_or(Err(Errno::Io))
+    }
+
+    fn list_now(&self, path: &str, max: usize, looked_at: &mut u64) -> Result<Listing> {
         *looked_at += 1;
         let dir = self.folder(path).map_err(|e| errno(&e))?;
         let mut names = Vec::new();
@@ -252,13 +289,22 @@ impl HostFile {
 
     /// The file as it is now, opened: the guest opens it.
     pub(crate) fn reopened(&self) -> Result<Self> {
-        let (file, meta) = (self.folder.open_file(&self.path)).map_err(|e| errno(&e))?;
+        let mut file = None;
+        let open = || {
+            let (opened, meta) = (self.folder.open_file(&self.path)).map_err(|e| errno(&e))?;
+            file = Some(Arc::new(opened));
+            Ok(meta)
+        };
+        let call = || Call::Open {
+            path: self.path.clone(),
+        };
+        let meta = tape::told(call, open).unwrap_or(Err(Errno::Io))?;
         Ok(Self {
             folder: self.folder.clone(),
             path: self.path.clone(),
             meta,
             looked_at: true,
-            handle: Mutex::new(Some(Arc::new(file))),
+            handle: Mutex::new(file),
         })
     }
 
@@ -296,6 +342,27 @@ impl HostFile {
     /// Reads at `offset`; 0 at the end. With `strict`, only as long as nobody has changed the
     /// file: what the guest has written over it would else lie over something else.
     pub(crate) fn read_at(&self, buf: &mut [u8], offset: u64, strict: bool) -> Result<usize> {
+        if !tape::is_on() {
+            return self.read_now(buf, offset, strict);
+        }
+        let call = || Call::Read {
+            path: self.path.clone(),
+            at: offset,
+            len: buf.len(),
+        };
+        let live = || {
+            let mut bytes = vec![0; buf.len()];
+            let n = self.read_now(&mut bytes, offset, strict)?;
+            bytes.truncate(n);
+            Ok(Bytes(bytes))
+        };
+        let Bytes(bytes) = tape::told(call, live).unwrap_or(Err(Errno::Io))?;
+        let n = bytes.len().min(buf.len());
+        buf[..n].copy_from_slice(&bytes[..n]);
+        Ok(n)
+    }
+
+    fn read_now(&self, buf: &mut [u8], offset: u64, strict: bool) -> Result<usize> {
         let handle = self.handle().map_err(|e| errno(&e))?;
         if strict {
             self.check(&handle)?;

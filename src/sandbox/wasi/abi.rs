@@ -1,9 +1,11 @@
 //! The boundary to guest memory for WASI calls: every pointer and length the guest names is
 //! checked here, and nothing is allocated by a size it chose.
 
+use serde::{Deserialize, Serialize};
+
 /// WASI preview 1 error numbers, as CPython's `errno` on wasm32-wasi expects them.
 /// Source: the `errno` enum of `wasi_snapshot_preview1.witx`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(i32)]
 pub(crate) enum Errno {
     Access = 2,

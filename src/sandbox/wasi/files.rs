@@ -156,7 +156,7 @@ fn write_file(
     iovs: u32,
     count: u32,
 ) -> Result<u32> {
-    let now = h.clock().realtime();
+    let now = h.realtime();
     let mut total = 0;
     for (ptr, len) in m.iovecs(iovs, count)? {
         let len = len.min(MAX_TRANSFER - total);

@@ -23,6 +23,7 @@ use wasmtime::{Caller, Linker};
 
 use super::clock;
 use super::host::{Host, ProcessExit};
+use super::tape::{self, Bytes, Call};
 
 const MODULE: &str = "wasi_snapshot_preview1";
 /// WASI's C library asks for at most 256 bytes at a time.
@@ -120,7 +121,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         };
         "clock_res_get"(id: u32, out: u32) => |m, _, _, out| m.write_u64(out, clock::RESOLUTION_NS);
         "clock_time_get"(id: u32, precision: u64, out: u32) => |m, h, id, _, out| {
-            let now = if id == 0 { h.clock().realtime() } else { h.clock().monotonic() };
+            let now = if id == 0 { h.realtime() } else { h.monotonic() };
             m.write_u64(out, now)
         };
         "random_get"(buf: u32, len: u32) => |m, h, buf, len| {
@@ -151,12 +152,16 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                 let typed = match host.state.fds.get(fd) {
                     Ok(fds::Fd::Stdin) => {
                         let (stdin, at) = (host.state.stdin.clone(), host.state.stdin_read);
-                        Some(stdin.read(at, files::MAX_STDIN).await)
+                        let live = async {
+                            let bytes = stdin.read(at, files::MAX_STDIN).await;
+                            bytes.map(Bytes)
+                        };
+                        Some(tape::told_later(|| Call::Stdin { at }, live).await?)
                     }
                     _ => None,
                 };
                 call(&mut caller, |m, h| match typed {
-                    Some(Some(bytes)) => files::read_stdin(m, h, &bytes, (iovs, n), out),
+                    Some(Some(Bytes(bytes))) => files::read_stdin(m, h, &bytes, (iovs, n), out),
                     Some(None) => Err(Errno::Fbig),
                     None => files::read(m, h, fd, iovs, n, out),
                 })
@@ -173,7 +178,7 @@ pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
                     wait = poll(m, h, subs, events, n, out)?;
                     Ok(())
                 });
-                if !wait.is_zero() {
+                if !wait.is_zero() && !tape::is_replaying() {
                     tokio::time::sleep(wait).await;
                 }
                 errno
@@ -223,11 +228,7 @@ fn poll(m: &mut Guest, h: &Host, subs: u32, events: u32, n: u32, out: u32) -> Re
                 let id = m.read_u32(sub.wrapping_add(16))?;
                 let timeout = m.read_u64(sub.wrapping_add(24))?;
                 let absolute = m.read_u32(sub.wrapping_add(40))? & 1 != 0;
-                let now = if id == 0 {
-                    h.clock().realtime()
-                } else {
-                    h.clock().monotonic()
-                };
+                let now = if id == 0 { h.realtime() } else { h.monotonic() };
                 Duration::from_nanos(if absolute {
                     timeout.saturating_sub(now)
                 } else {

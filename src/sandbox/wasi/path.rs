@@ -35,7 +35,7 @@ pub(super) fn open(
     out: u32,
 ) -> Result<()> {
     let (oflags, rights) = (args.oflags, args.rights);
-    let now = h.clock().realtime();
+    let now = h.realtime();
     let path = m.path(ptr, len)?;
     let from = h.state.fds.dir(fd)?;
     let create = oflags & OFLAGS_CREAT != 0;
@@ -105,7 +105,7 @@ pub(super) fn create_directory(
     ptr: u32,
     len: u32,
 ) -> Result<()> {
-    let now = h.clock().realtime();
+    let now = h.realtime();
     let place = (h.state.tree).resolve(h.state.fds.dir(fd)?, m.path(ptr, len)?, false)?;
     h.state.tree.create_dir(&place, &h.quota, now).map(|_| ())
 }
@@ -148,7 +148,7 @@ pub(super) fn set_times(
     modified: u64,
     flags: u32,
 ) -> Result<()> {
-    let now = h.clock().realtime();
+    let now = h.realtime();
     let pick = |value, set: u32, set_now: u32| match (flags & set != 0, flags & set_now != 0) {
         (true, true) => Err(Errno::Inval),
         (true, false) => Ok(Some(value)),
@@ -169,7 +169,7 @@ pub(super) fn link(
     let ino = find(m, h, old_fd, lookup, old_ptr, old_len)?;
     let place =
         (h.state.tree).resolve(h.state.fds.dir(new_fd)?, m.path(new_ptr, new_len)?, false)?;
-    let now = h.clock().realtime();
+    let now = h.realtime();
     h.state.tree.link(ino, &place, &h.quota, now)
 }
 
@@ -196,7 +196,7 @@ pub(super) fn remove_directory(
     len: u32,
 ) -> Result<()> {
     let place = (h.state.tree).resolve(h.state.fds.dir(fd)?, m.path(ptr, len)?, false)?;
-    h.state.tree.remove_dir(&place, h.clock().realtime())
+    h.state.tree.remove_dir(&place, h.realtime())
 }
 
 pub(super) fn rename(
@@ -208,7 +208,7 @@ pub(super) fn rename(
     let tree = &mut h.state.tree;
     let from = tree.resolve(h.state.fds.dir(old_fd)?, m.path(old_ptr, old_len)?, false)?;
     let to = tree.resolve(h.state.fds.dir(new_fd)?, m.path(new_ptr, new_len)?, false)?;
-    h.state.tree.rename(&from, &to, h.clock().realtime())
+    h.state.tree.rename(&from, &to, h.realtime())
 }
 
 pub(super) fn symlink(
@@ -220,7 +220,7 @@ pub(super) fn symlink(
 ) -> Result<()> {
     let target = m.path(target_ptr, target_len)?.to_owned();
     let place = (h.state.tree).resolve(h.state.fds.dir(fd)?, m.path(ptr, len)?, false)?;
-    let now = h.clock().realtime();
+    let now = h.realtime();
     (h.state.tree)
         .create_symlink(&place, &target, &h.quota, now)
         .map(|_| ())
@@ -228,5 +228,5 @@ pub(super) fn symlink(
 
 pub(super) fn unlink_file(m: &mut Guest, h: &mut Host, fd: u32, ptr: u32, len: u32) -> Result<()> {
     let place = (h.state.tree).resolve(h.state.fds.dir(fd)?, m.path(ptr, len)?, false)?;
-    h.state.tree.unlink(&place, h.clock().realtime())
+    h.state.tree.unlink(&place, h.realtime())
 }

@@ -98,7 +98,7 @@ pub(super) fn filestat_set_size(m: &mut Guest, h: &mut Host, fd: u32, size: u64)
     else {
         return Err(Errno::Inval);
     };
-    let now = h.clock().realtime();
+    let now = h.realtime();
     m.moved += TRUNCATE_COST;
     h.state.tree.resize(ino, size, &h.quota, now)
 }

@@ -1,0 +1,187 @@
+//! A turn that asks what nobody can answer yet: put away as data, taken up when there is an answer.
+//!
+//! A running Python cannot be kept: its stack is the engine's. The state before the turn, its code and
+//! all it was told so far can, and running that again leads to the same question.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::entry::{Call, Entry};
+use super::recording::{Header, refused};
+use super::turn::{Script, pack, unpack};
+use super::{TAPE, Tape};
+use crate::sandbox::error::SandboxError;
+use crate::sandbox::session::Session;
+use crate::sandbox::stop::Stop;
+use crate::sandbox::{Sandbox, Turn, cache};
+
+/// The largest file of a turn that waits, in bytes.
+const MOST_BYTES: u64 = 2 << 30;
+
+/// What whoever is asked says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Reply {
+    /// The answer.
+    Now(Value),
+    /// No answer, and why; the code gets it as an exception.
+    Refused(String),
+    /// There will be one: the turn is stopped and taken back, and
+    /// [`Execution::waiting`](crate::sandbox::Execution::waiting) can be taken up with it.
+    Later,
+}
+
+type Asked = Pin<Box<dyn Future<Output = Reply> + Send>>;
+
+/// Answers what the code of a turn asks of the world outside.
+#[derive(Clone)]
+pub struct Answers(Arc<dyn Fn(Value) -> Asked + Send + Sync>);
+
+impl Answers {
+    /// Asks `answer`, with what the code has sent. The code chooses all of it.
+    pub fn new<F>(answer: impl Fn(Value) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Reply> + Send + 'static,
+    {
+        Self(Arc::new(move |request| Box::pin(answer(request))))
+    }
+
+    /// Asks, or tells again what the turn's tape has. An error stops the turn.
+    pub(crate) async fn ask(answers: Option<&Self>, request: Value) -> Result<Reply, Stop> {
+        let call = Call::Ask {
+            request: request.clone(),
+        };
+        let tape = TAPE.try_with(Tape::clone).ok();
+        if let Some(tape) = &tape
+            && let Some(told) = tape.again(&call)?
+        {
+            return Ok(told);
+        }
+        let reply = match answers {
+            Some(Self(answer)) => answer(request).await,
+            None => Reply::Refused("nobody outside answers this code".into()),
+        };
+        Ok(match (reply, tape) {
+            // Not told: the question stays open.
+            (Reply::Later, _) => Reply::Later,
+            (reply, Some(tape)) => tape.keep(call, reply),
+            (reply, None) => reply,
+        })
+    }
+}
+
+impl fmt::Debug for Answers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Answers(..)")
+    }
+}
+
+/// A turn that waits for an answer: the state before it, its code, and what it was told until it asked.
+/// Plain data: it can be saved, and taken up in another process.
+#[derive(Debug, Clone)]
+pub struct Waiting(Arc<Data>);
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Data {
+    start: Header,
+    script: Script,
+    #[serde(serialize_with = "pack", deserialize_with = "unpack")]
+    told: Vec<Entry>,
+    request: Value,
+}
+
+/// The same one, not one that looks the same.
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Waiting {
+    pub(crate) fn new(
+        start: Header,
+        script: Script,
+        tape: &Tape,
+        request: Value,
+    ) -> Result<Self, SandboxError> {
+        let (told, whole) = tape.entries();
+        if !whole {
+            let why = "the turn was told too much by its mounts and stdin to be put away";
+            return Err(SandboxError::Setting(why.into()));
+        }
+        Ok(Self(Arc::new(Data {
+            start,
+            script,
+            told,
+            request,
+        })))
+    }
+
+    /// What it asks.
+    pub fn request(&self) -> &Value {
+        &self.0.request
+    }
+
+    /// Its Python source.
+    pub fn code(&self) -> &str {
+        &self.0.script.code
+    }
+
+    /// Writes it to `path`, whole or not at all, for its owner only.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Io`].
+    pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SandboxError> {
+        let path = path.as_ref();
+        let bytes = serde_json::to_vec(&*self.0).map_err(|e| refused(path, &e.to_string()))?;
+        cache::write_whole(path, &bytes)
+    }
+
+    /// Reads what [`Waiting::save`] has written.
+    ///
+    /// # Errors
+    ///
+    /// [`SandboxError::Recording`] when it is no such file, or damaged; [`SandboxError::Io`].
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, SandboxError> {
+        let path = path.as_ref();
+        let file = File::open(path).map_err(|e| SandboxError::io("open", path, e))?;
+        let data = serde_json::from_reader(BufReader::new(file.take(MOST_BYTES)));
+        let data: Data = data.map_err(|e| refused(path, &format!("it holds no turn: {e}")))?;
+        Ok(Self(Arc::new(data)))
+    }
+
+    /// The turn, to be run in [`Waiting::session`]. Events, a [`Cancel`](crate::sandbox::Cancel) and
+    /// [`Answers`] are not kept, and can be given anew.
+    pub fn turn(&self) -> Turn {
+        self.0.script.turn()
+    }
+
+    /// The session as it was before the turn. Its first turn must be [`Waiting::turn`]: it runs to the
+    /// open question, without waiting for anything, gets `answer`, and goes on from there. Output
+    /// until then is there again.
+    ///
+    /// `sandbox` has the mounts and packages that the turn had.
+    ///
+    /// # Errors
+    ///
+    /// As [`Snapshot::load`](crate::sandbox::Snapshot::load).
+    pub fn session(&self, sandbox: &Sandbox, answer: Reply) -> Result<Session, SandboxError> {
+        let call = Call::Ask {
+            request: self.0.request.clone(),
+        };
+        let mut told = self.0.told.clone();
+        told.extend(Entry::new(call, &answer));
+        let shown = told.iter().rev().find(|e| e.call == Call::Monotonic);
+        let shown = shown.and_then(|entry| serde_json::from_str(entry.answer.get()).ok());
+        let session = self.0.start.session_here(sandbox)?;
+        Ok(session.taking_up(told, shown.unwrap_or(0)))
+    }
+}
