@@ -214,6 +214,7 @@ mod tests {
             variables: Vec::new(),
             interrupted: None,
             answer: None,
+            waiting: None,
             rolled_back: false,
             usage: Usage::default(),
         }

@@ -156,7 +156,10 @@ impl Agent {
     /// [`Error`] when the model or the sandbox fails. What the code does is never an error.
     pub async fn run(&self, task: &str) -> Result<Run, Error> {
         let run = match self.sandbox.session_seeded(self.seed) {
-            Ok(session) => self.run_steps(task, Desk::new(Place::Own(session))).await,
+            Ok(mut session) => {
+                let desk = Desk::new(Place::Given(&mut session));
+                self.run_steps(task, desk).await
+            }
             Err(e) => Err(e.into()),
         };
         self.finish(run)
@@ -224,7 +227,10 @@ impl Agent {
     /// As [`Agent::run`].
     pub async fn run_once(&self, task: &str) -> Result<Run, Error> {
         let run = match self.sandbox.session_seeded(self.seed) {
-            Ok(session) => (self.run_program(task, Desk::new(Place::Own(session)))).await,
+            Ok(mut session) => {
+                let desk = Desk::new(Place::Given(&mut session));
+                self.run_program(task, desk).await
+            }
             Err(e) => Err(e.into()),
         };
         self.finish(run)
@@ -411,7 +417,6 @@ struct Desk<'a> {
 }
 
 enum Place<'a> {
-    Own(Session),
     Given(&'a mut Session),
     Named(&'a mut NamedSession),
 }
@@ -426,7 +431,6 @@ impl<'a> Desk<'a> {
 
     fn session(&mut self) -> &mut Session {
         match &mut self.place {
-            Place::Own(session) => session,
             Place::Given(session) => session,
             Place::Named(kept) => &mut kept.session,
         }

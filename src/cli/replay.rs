@@ -4,6 +4,7 @@ use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
@@ -101,7 +102,7 @@ pub(super) async fn run(replay: Replay, global: &Global) -> anyhow::Result<ExitC
         let sandbox = sandbox(&recording, &replay, global).await?;
         let recording = recording.until(until);
         let mut session = recording.session(&sandbox)?;
-        if let Err(e) = turns_again(&recording, &mut session, EventSink::none()).await {
+        if let Err(e) = turns_again(&recording, &mut session, false, true).await {
             return different(&e, file);
         }
         return repl::go_on_from(sandbox, session, &replay.limits, global).await;
@@ -115,16 +116,17 @@ pub(super) async fn run(replay: Replay, global: &Global) -> anyhow::Result<ExitC
         match done {
             Ok(_) if replay.check => {
                 let turns = recording.turns();
-                let memory = turns
-                    .iter()
-                    .rev()
-                    .find_map(|turn| turn.end().memory.as_ref());
-                let memory = memory.map_or("none", |hash| hash);
-                writeln!(
-                    std::io::stdout(),
-                    "{name}: {} turns, the same output, the same memory ({memory})",
-                    turns.len()
-                )?;
+                let memory = (turns.iter().rev()).find_map(|turn| turn.end().memory.as_ref());
+                let memory = match memory {
+                    Some(hash) => format!(", the same memory (sha256 {hash})"),
+                    None => String::new(),
+                };
+                let turns = match turns.len() {
+                    1 => "1 turn".to_owned(),
+                    count => format!("{count} turns"),
+                };
+                let mut out = std::io::stdout();
+                writeln!(out, "{name}: {turns}, the same output{memory}")?;
             }
             Ok(ended) => code = ended,
             Err(e) => code = different(&e, file)?,
@@ -190,34 +192,40 @@ async fn again(
             .await
         }
         // Whatever else was recorded, its turns are what there is.
-        _ if replay.check => turns_again(recording, &mut session, EventSink::none()).await,
-        _ => {
-            let (events, writer) = live(Cancel::new(), false);
-            let code = turns_again(recording, &mut session, events).await;
-            match writer.join() {
-                Ok(Some(e)) if e.kind() == ErrorKind::BrokenPipe => return Ok(exit::unread()),
-                Ok(Some(e)) => return Err(e).context("cannot write the code's output"),
-                _ => code,
-            }
-        }
+        _ => turns_again(recording, &mut session, !replay.check, global.quiet).await,
     }
 }
 
 async fn turns_again(
     recording: &Recording,
     session: &mut Session,
-    events: EventSink,
+    show: bool,
+    quiet: bool,
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for number in 1.. {
-        let Some((turn, last)) = recording.turn(number) else {
+        let Some((mut turn, last)) = recording.turn(number) else {
             break;
         };
-        let turn = turn.events(events.clone());
+        let mut writer = None;
+        if show {
+            let (events, thread) = live(Cancel::new(), false);
+            turn = turn.events(events);
+            writer = Some(thread);
+        }
         let execution = match last {
-            true => session.run_last(turn).await?,
-            false => session.run(turn).await?,
+            true => session.run_last(turn).await,
+            false => session.run(turn).await,
         };
+        match writer.map(JoinHandle::join) {
+            Some(Ok(Some(e))) if e.kind() == ErrorKind::BrokenPipe => return Ok(exit::unread()),
+            Some(Ok(Some(e))) => return Err(e).context("cannot write the code's output"),
+            _ => {}
+        }
+        let execution = execution?;
+        if show {
+            report::human::ending(&execution, quiet);
+        }
         code = ExitCode::from(exit::of(&execution));
     }
     Ok(code)

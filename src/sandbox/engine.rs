@@ -37,6 +37,8 @@ fn config() -> Config {
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .relaxed_simd_deterministic(true)
+        // Else a NaN's bits are the processor's, and a replay elsewhere not the same.
+        .cranelift_nan_canonicalization(true)
         .collector(Collector::DeferredReferenceCounting)
         // A base image is mapped at the memory's address, so it must stay.
         .memory_may_move(false)

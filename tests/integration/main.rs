@@ -9,6 +9,7 @@
 mod host_folder;
 mod model_server;
 mod support;
+mod waiting;
 
 mod agent;
 mod agent_history;
@@ -34,6 +35,7 @@ mod mounts_conflict;
 mod mounts_session;
 mod packages;
 mod repl;
+mod replay;
 mod run_command;
 mod run_failures;
 mod run_input;

@@ -81,7 +81,7 @@ pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<Exi
         }
     };
     let repl = Repl::new(sandbox, limits, (at, branch), store, global);
-    repl.to_the_end(&args.files).await
+    repl.drive(&args.files).await
 }
 
 /// Goes on by hand from `session`, in `sandbox`.
@@ -93,7 +93,7 @@ pub(super) async fn go_on_from(
 ) -> anyhow::Result<ExitCode> {
     let branch = ("main".to_owned(), Branch::in_memory(session));
     let repl = Repl::new(sandbox, limits.limits(), branch, None, global);
-    repl.to_the_end(&FileArgs::default()).await
+    repl.drive(&FileArgs::default()).await
 }
 
 /// The file of what was typed: `CODEACT_HISTORY`, which may be empty for none, or the user's.
@@ -130,7 +130,7 @@ impl Repl {
     }
 
     /// Every block, and then what becomes of what they left.
-    async fn to_the_end(mut self, files: &FileArgs) -> anyhow::Result<ExitCode> {
+    async fn drive(mut self, files: &FileArgs) -> anyhow::Result<ExitCode> {
         let mut input = match self.is_terminal {
             true => Input::terminal(history()),
             false => Input::pipe(),

@@ -42,10 +42,17 @@ pub(crate) struct Header {
     note: Value,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Serialize)]
 #[serde(rename_all = "snake_case")]
-enum Line<'a> {
-    Turn(std::borrow::Cow<'a, RecordedTurn>),
+enum Written<'a> {
+    Turn(&'a RecordedTurn),
+    Note(Value),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Line {
+    Turn(Box<RecordedTurn>),
     Note(Value),
 }
 
@@ -134,8 +141,7 @@ impl Recorder {
     }
 
     pub(super) fn turn(&self, turn: &RecordedTurn) {
-        let line = Line::Turn(std::borrow::Cow::Borrowed(turn));
-        self.inner(|inner| inner.line(&line));
+        self.inner(|inner| inner.line(&Written::Turn(turn)));
     }
 
     pub(super) fn give_up(&self, why: String) {
@@ -144,7 +150,7 @@ impl Recorder {
 
     /// Writes `note` between the turns, for whoever replays them.
     pub fn note(&self, note: Value) {
-        self.inner(|inner| inner.line(&Line::Note(note)));
+        self.inner(|inner| inner.line(&Written::Note(note)));
     }
 
     /// Tells whether all that has ended so far is in the file.
@@ -226,7 +232,7 @@ impl Recording {
         let (mut turns, mut notes) = (Vec::new(), Vec::new());
         while let Some(line) = lines.next()? {
             match lines.read(&line)? {
-                Line::Turn(turn) => turns.push(turn.into_owned()),
+                Line::Turn(turn) => turns.push(*turn),
                 Line::Note(note) => notes.push(note),
             }
         }

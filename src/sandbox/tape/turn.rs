@@ -276,12 +276,26 @@ impl RecordedEnd {
                     text("traceback", &was.traceback, &is.traceback)
                         .or_else(|| value("exception", false))
                 }
-                (was, is) => Some(format!("it ended with {is:?}, and had with {was:?}")),
+                (was, is) => Some(format!("it ended {}, and had {}", how(is), how(was))),
             })
             .or_else(|| value("result", self.result == now.result))
             .or_else(|| value("answer", self.answer == now.answer))
             .or_else(|| value("pictures", self.displays == now.displays))
             .or_else(|| value("memory", self.memory == now.memory))
+    }
+}
+
+/// An ending, in the words that follow "it ended".
+fn how(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Completed => "well".into(),
+        Outcome::Raised(e) => format!("with {}", e.kind),
+        Outcome::Exited { code } => format!("itself with status {code}"),
+        Outcome::TimedOut { .. } => "for its wall time".into(),
+        Outcome::OutOfFuel { .. } => "for its fuel".into(),
+        Outcome::Cancelled => "when it was cancelled".into(),
+        Outcome::Waiting => "to wait for an answer".into(),
+        Outcome::Trapped { reason } => format!("in a trap, {reason}"),
     }
 }
 
