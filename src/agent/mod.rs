@@ -7,6 +7,7 @@
 
 mod action;
 mod ask;
+mod desk;
 mod history;
 mod observation;
 mod prompt;

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::action::{Action, Mode, parse};
 use super::ask::Said;
+use super::desk::{Desk, Place};
 use super::history::{History, Step};
 use super::prompt::Surroundings;
 use super::{observation, prompt};
@@ -407,33 +408,6 @@ fn read(said: &Said, mode: Mode) -> Action {
             reason: reason.into(),
         },
         None => parse(&said.text, mode),
-    }
-}
-
-/// Where the code of a run works: its session, and whether the input lies there.
-struct Desk<'a> {
-    place: Place<'a>,
-    has_input: bool,
-}
-
-enum Place<'a> {
-    Given(&'a mut Session),
-    Named(&'a mut NamedSession),
-}
-
-impl<'a> Desk<'a> {
-    fn new(place: Place<'a>) -> Self {
-        Self {
-            place,
-            has_input: false,
-        }
-    }
-
-    fn session(&mut self) -> &mut Session {
-        match &mut self.place {
-            Place::Given(session) => session,
-            Place::Named(kept) => &mut kept.session,
-        }
     }
 }
 

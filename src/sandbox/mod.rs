@@ -53,6 +53,7 @@ pub use limits::Limits;
 pub use mount::{Change, ChangeKind, Changes, Mount, MountMode};
 pub use output::Captured;
 pub use session::Session;
+pub(crate) use snapshot::Saved;
 pub use snapshot::Snapshot;
 pub use stdin::Stdin;
 pub use stop::Cancel;

@@ -10,7 +10,8 @@ use std::path::Path;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-use super::{SessionError, SessionStore, lock, number_of, numbers, record, snapshot_path, sync};
+use super::folder::{LOCK, lock, number_of, numbers, snapshot_path, sync};
+use super::{SessionError, SessionStore, record};
 
 const MOST_TURNS: usize = 100_000;
 /// No file of an archive is longer: a snapshot of all the memory there can be.
@@ -98,7 +99,7 @@ impl SessionStore {
                 Some(last) if last.state > 0 && !snapshot_path(into, last.state).exists() => {
                     Err(damaged("its last state is missing".into()))
                 }
-                _ => Ok(fs::File::create(into.join(super::LOCK))
+                _ => Ok(fs::File::create(into.join(LOCK))
                     .map(drop)
                     .map_err(SessionError::io("write", into))?),
             }

@@ -3,11 +3,13 @@
 //! [`SessionStore`] is the folder of all; [`NamedSession`] one that is open, held by a lock. Each turn
 //! leaves two files, written one after the other and each whole or not at all: the snapshot after it,
 //! then its record. With the record the turn is committed; a process that is killed at any moment
-//! leaves at most a file that nobody asks for. `named` is an open session, `record` what is told of a
+//! leaves at most a file that nobody asks for. A snapshot holds what has changed since the one before
+//! it; every few turns one is whole. `folder` is one session's files, `named` an open session, `record` what is told of a
 //! turn, `archive` the one file a session moves in.
 
 mod archive;
 mod error;
+mod folder;
 mod named;
 mod record;
 
@@ -15,12 +17,13 @@ pub use error::SessionError;
 pub use named::NamedSession;
 pub use record::{ChangedFile, TurnRecord};
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use crate::pack::Dirs;
-use crate::sandbox::{Sandbox, Session, Snapshot};
+use crate::sandbox::Sandbox;
+use folder::{go_back, has_state, lock, numbers, snapshot_path, stand, sync, tidy};
 
 /// A folder of sessions.
 #[derive(Debug, Clone)]
@@ -41,11 +44,8 @@ pub struct SessionInfo {
     pub modified: Option<SystemTime>,
 }
 
-const LOCK: &str = "lock";
 /// Beginnings of names of folders that are being made or removed.
 const TEMPORARY: &str = ".tmp-";
-/// Snapshots of one session, together; the oldest go first.
-const MOST_BYTES: u64 = 4 << 30;
 
 impl SessionStore {
     /// The sessions of the user whose folders are `dirs`.
@@ -106,8 +106,7 @@ impl SessionStore {
         let folder = self.root.join(name);
         create_private(&folder)?;
         let lock = lock(&folder, name)?;
-        let (session, last, state) = stand(&folder, sandbox)?;
-        Ok(NamedSession::new(session, folder, last, state, lock))
+        Ok(NamedSession::new(stand(&folder, sandbox)?, folder, lock))
     }
 
     /// What is told of the turns of `name`, in their order.
@@ -273,131 +272,12 @@ impl SessionStore {
     }
 }
 
-/// Removes the newest `count` turns of the session in `folder`, which is locked. Tells which turn is
-/// the last then.
-fn go_back(folder: &Path, name: &str, count: u32) -> Result<u32, SessionError> {
-    let turns = numbers(folder, "json")?;
-    let no_turn = |turn: u32| SessionError::NoTurn {
-        name: name.into(),
-        turn,
-    };
-    let Some(left) = turns.len().checked_sub(count as usize) else {
-        return Err(no_turn(0));
-    };
-    let (kept, gone) = turns.split_at(left);
-    let last = kept.last().copied().unwrap_or(0);
-    if last > 0 && !has_state(folder, last)? {
-        return Err(no_turn(last));
-    }
-    // The newest first: cut off at any moment, this has gone back some turns and no more.
-    for turn in gone.iter().rev() {
-        for path in [record::path(folder, *turn), snapshot_path(folder, *turn)] {
-            match fs::remove_file(&path) {
-                Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(SessionError::io("remove", &path)(e));
-                }
-                _ => sync(folder),
-            }
-        }
-    }
-    Ok(last)
-}
-
-/// The session that stands in `folder`, its last turn, and the turn whose snapshot it is.
-fn stand(folder: &Path, sandbox: &Sandbox) -> Result<(Session, u32, u32), SessionError> {
-    let last = numbers(folder, "json")?.last().copied().unwrap_or(0);
-    let state = match last {
-        0 => 0,
-        last => record::read(folder, last)?.state,
-    };
-    let session = match state {
-        0 => sandbox.session()?,
-        state => Snapshot::load(sandbox, snapshot_path(folder, state))?.session(),
-    };
-    Ok((session, last, state))
-}
-
-/// Removes snapshots of turns that are not there, and of all but the newest `keep` turns, or, with
-/// `most` bytes, the oldest until no more is left. That which the last turn stands on stays.
-fn tidy(folder: &Path, keep: usize, most: u64) -> Result<u64, SessionError> {
-    let turns = numbers(folder, "json")?;
-    let state = match turns.last() {
-        Some(last) => record::read(folder, *last)?.state,
-        None => 0,
-    };
-    let kept = &turns[turns.len().saturating_sub(keep)..];
-    let mut freed = 0;
-    let mut left = Vec::new();
-    for turn in numbers(folder, "snapshot")? {
-        let path = snapshot_path(folder, turn);
-        let bytes = fs::metadata(&path).map_or(0, |meta| meta.len());
-        if turn == state || kept.contains(&turn) {
-            left.push((turn, path, bytes));
-        } else if fs::remove_file(&path).is_ok() {
-            freed += bytes;
-        }
-    }
-    let mut total: u64 = left.iter().map(|(_, _, bytes)| bytes).sum();
-    for (_, path, bytes) in left.iter().filter(|(turn, ..)| *turn != state) {
-        if most > 0 && total > most && fs::remove_file(path).is_ok() {
-            total -= bytes;
-            freed += bytes;
-        }
-    }
-    Ok(freed)
-}
-
-/// The numbers of the files with this ending, ascending.
-fn numbers(folder: &Path, ending: &str) -> Result<Vec<u32>, SessionError> {
-    let entries = fs::read_dir(folder).map_err(SessionError::io("list", folder))?;
-    let mut numbers = Vec::new();
-    for entry in entries {
-        let name = entry.map_err(SessionError::io("list", folder))?.file_name();
-        let number = number_of(&name.to_string_lossy(), ending);
-        numbers.extend(number);
-    }
-    numbers.sort_unstable();
-    Ok(numbers)
-}
-
-/// The turn's number in a file's name.
-fn number_of(name: &str, ending: &str) -> Option<u32> {
-    let digits = name.strip_suffix(ending)?.strip_suffix('.')?;
-    let plain = digits.len() == 6 && digits.bytes().all(|b| b.is_ascii_digit());
-    digits.parse().ok().filter(|number| plain && *number > 0)
-}
-
-fn snapshot_path(folder: &Path, turn: u32) -> PathBuf {
-    folder.join(format!("{turn:06}.snapshot"))
-}
-
-/// Whether the state after `turn` can be gone back to.
-fn has_state(folder: &Path, turn: u32) -> Result<bool, SessionError> {
-    let state = record::read(folder, turn)?.state;
-    Ok(state == 0 || snapshot_path(folder, state).exists())
-}
-
 fn check_name(name: &str) -> Result<(), SessionError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
     let good = !name.is_empty() && name.len() <= 100 && name.chars().all(plain);
     match good && !name.starts_with(['.', '-']) && !name.ends_with('.') {
         true => Ok(()),
         false => Err(SessionError::Name { name: name.into() }),
-    }
-}
-
-fn lock(folder: &Path, name: &str) -> Result<File, SessionError> {
-    let path = folder.join(LOCK);
-    let file = OpenOptions::new()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(SessionError::io("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(SessionError::InUse { name: name.into() }),
-        Err(TryLockError::Error(e)) => Err(SessionError::io("lock", &path)(e)),
     }
 }
 
@@ -409,11 +289,4 @@ fn create_private(folder: &Path) -> Result<(), SessionError> {
 fn is_old(path: &Path) -> bool {
     let age = fs::metadata(path).and_then(|meta| meta.modified());
     age.is_ok_and(|made| made.elapsed().is_ok_and(|age| age.as_secs() > 3600))
-}
-
-/// Makes the names in `folder` durable, where the system can.
-fn sync(folder: &Path) {
-    if let Ok(folder) = File::open(folder) {
-        let _ = folder.sync_all();
-    }
 }

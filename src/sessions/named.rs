@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use super::record::TurnRecord;
-use super::{MOST_BYTES, SessionError, go_back, record, snapshot_path, stand, tidy};
-use crate::sandbox::{Execution, GuestFile, Sandbox, Session, write_whole};
+use super::SessionError;
+use super::folder::{MOST_BYTES, MOST_DEPTH, Standing, go_back, snapshot_path, stand, tidy};
+use super::record::{self, TurnRecord};
+use crate::sandbox::{Execution, GuestFile, Sandbox, Saved, Session, write_whole};
 
 /// A session that is open: nobody else can have it until this is dropped.
 pub struct NamedSession {
@@ -16,24 +17,21 @@ pub struct NamedSession {
     last: u32,
     /// The turn whose snapshot the session stands on.
     state: u32,
+    /// That snapshot.
+    saved: Option<Saved>,
     files: BTreeMap<String, GuestFile>,
     _lock: File,
 }
 
 impl NamedSession {
-    pub(super) fn new(
-        session: Session,
-        folder: PathBuf,
-        last: u32,
-        state: u32,
-        lock: File,
-    ) -> Self {
+    pub(super) fn new(standing: Standing, folder: PathBuf, lock: File) -> Self {
         Self {
-            files: by_path(&session),
-            session,
+            files: by_path(&standing.session),
+            session: standing.session,
+            last: standing.last,
+            state: standing.state,
+            saved: standing.saved,
             folder,
-            last,
-            state,
             _lock: lock,
         }
     }
@@ -67,17 +65,24 @@ impl NamedSession {
             false => turn,
         };
         let files = by_path(&self.session);
+        let (mut over, mut saved) = (0, None);
         if state == turn {
-            let snapshot = self.session.checkpoint()?;
-            snapshot.save_without_mounts(&snapshot_path(&self.folder, turn))?;
+            let below = self.saved.as_ref().filter(|saved| saved.depth < MOST_DEPTH);
+            let path = snapshot_path(&self.folder, turn);
+            let made = self.session.checkpoint()?.save_over(&path, below)?;
+            if made.depth > 0 {
+                over = self.state;
+            }
+            saved = Some(made);
         }
-        let record = TurnRecord::of(turn, state, code, execution, &self.files, &files);
+        let record = TurnRecord::of(turn, (state, over), code, execution, &self.files, &files);
         let bytes = serde_json::to_vec(&record).map_err(|e| SessionError::Damaged {
             path: self.folder.clone(),
             why: e.to_string(),
         })?;
         write_whole(&record::path(&self.folder, turn), &bytes)?;
         (self.last, self.state, self.files) = (turn, state, files);
+        self.saved = saved.or(self.saved.take());
         // What it frees does not matter; what it cannot remove stays.
         let _ = tidy(&self.folder, usize::MAX, MOST_BYTES);
         Ok(())
@@ -91,8 +96,10 @@ impl NamedSession {
     /// As [`SessionStore::undo`](super::SessionStore::undo), and as loading a snapshot.
     pub fn undo(&mut self, count: u32, sandbox: &Sandbox) -> Result<u32, SessionError> {
         go_back(&self.folder, &self.name(), count)?;
-        (self.session, self.last, self.state) = stand(&self.folder, sandbox)?;
-        self.files = by_path(&self.session);
+        let standing = stand(&self.folder, sandbox)?;
+        self.files = by_path(&standing.session);
+        self.session = standing.session;
+        (self.last, self.state, self.saved) = (standing.last, standing.state, standing.saved);
         Ok(self.last)
     }
 }

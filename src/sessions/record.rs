@@ -25,6 +25,9 @@ pub struct TurnRecord {
     /// The turn after which the session was as it is now: this one, or, when this one was rolled
     /// back, an earlier one; 0 for a fresh session.
     pub state: u32,
+    /// The turn whose snapshot this one's lies over, as it holds only what has changed since; 0 when
+    /// it is whole, or there is none.
+    pub over: u32,
     /// When it ended, in milliseconds since 1970.
     pub ended_ms: u64,
     /// The Python source.
@@ -63,7 +66,7 @@ pub struct ChangedFile {
 impl TurnRecord {
     pub(super) fn of(
         turn: u32,
-        state: u32,
+        (state, over): (u32, u32),
         code: &str,
         execution: &Execution,
         before: &BTreeMap<String, GuestFile>,
@@ -83,6 +86,7 @@ impl TurnRecord {
         Self {
             turn,
             state,
+            over,
             ended_ms: now.map_or(0, |d| u64::try_from(d.as_millis()).unwrap_or(u64::MAX)),
             code: code.to_owned(),
             status: status.into(),

@@ -198,6 +198,86 @@ fn a_damaged_snapshot_is_refused_and_undo_goes_behind_it() {
 }
 
 #[test]
+fn a_turn_costs_what_it_changes_and_any_can_be_gone_back_to() {
+    let home = Home::new();
+    let sizes = || {
+        let entries = std::fs::read_dir(home.sessions().join("s")).unwrap();
+        let mut sizes: Vec<_> = entries
+            .map(|entry| entry.unwrap())
+            .filter(|entry| entry.path().extension().is_some_and(|e| e == "snapshot"))
+            .map(|entry| (entry.file_name(), entry.metadata().unwrap().len()))
+            .collect();
+        sizes.sort();
+        sizes
+    };
+    let begin = "import os, numpy as np; n = 0; a = np.frombuffer(os.urandom(8 << 20), 'u1').copy(); \
+                 a[:9999] = 0; open('f', 'wb').write(os.urandom(4 << 20))";
+    home.exec("s", begin).run().success();
+    for _ in 0..11 {
+        let turn = "n += 1; a[n] = 7; f = open('f', 'r+b'); _ = f.seek(n * 99999); _ = \
+                    f.write(b'codeact'); f.close()";
+        home.exec("s", turn).run().success();
+    }
+    let sizes = sizes();
+    let whole: Vec<_> = sizes.iter().filter(|(_, size)| *size > 12 << 20).collect();
+    assert_eq!(whole.len(), 2, "{sizes:?}");
+    assert!(
+        sizes
+            .iter()
+            .all(|(_, size)| *size > 12 << 20 || *size < 3 << 20)
+    );
+    let look = "n, int((a[:9999] == 7).sum()), open('f', 'rb').read().count(b'codeact')";
+    let look = format!("print({look})");
+    for turn in [12, 10, 9, 4, 2] {
+        let n = turn - 1;
+        home.session(["fork", &format!("s@{turn}"), &format!("t{turn}")])
+            .run()
+            .success();
+        home.exec(&format!("t{turn}"), &look)
+            .run()
+            .success()
+            .stdout(&format!("{n} {n} {n}\n"));
+    }
+    // One that is damaged takes those along that lie over it, and no others.
+    let path = home.sessions().join("t4/000003.snapshot");
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    home.exec("t4", &look)
+        .run()
+        .code(125)
+        .stderr_contains("checksum");
+    home.exec("t12", &look).run().success().stdout("11 11 11\n");
+    home.session(["undo", "t4", "3"]).run().success();
+    home.exec("t4", &look).run().success().stdout("1 1 1\n");
+    // What the newest lies over stays, and what nobody needs goes.
+    home.session(["gc", "--keep", "1"]).run().success();
+    home.exec("s", &look).run().success().stdout("11 11 11\n");
+    home.session(["fork", "s@3", "gone"])
+        .run()
+        .code(125)
+        .stderr_contains("no state after turn 3");
+}
+
+#[test]
+fn a_strangers_records_cannot_lead_in_circles() {
+    let home = Home::new();
+    home.exec("s", "x = 1").run().success();
+    home.exec("s", "x = 2").run().success();
+    let path = home.sessions().join("s/000002.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    for over in ["2", "7", "4294967295"] {
+        let bad = text.replace("\"over\":1", &format!("\"over\":{over}"));
+        assert_ne!(bad, text);
+        std::fs::write(&path, bad).unwrap();
+        home.exec("s", "1")
+            .run()
+            .code(125)
+            .stderr_contains("lies over none that can be");
+    }
+}
+
+#[test]
 fn what_is_no_name_is_refused() {
     let home = Home::new();
     for name in ["../x", ".hidden", "a/b", "", "a b", "x."] {

@@ -5,7 +5,7 @@
 //! kept as a [`Segment`]: where the system can, it is then mapped over the memory that it was taken
 //! from, so that it counts as unchanged until it is written to, and every fork maps the same.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::io::{self, Read, Write};
 use std::sync::Arc;
 
@@ -96,9 +96,22 @@ impl Pages {
         let range = &mut memory[first as usize * PAGE..end as usize * PAGE];
         let segment = Segment::take(range)?;
         segment.lay(range, 0)?;
+        let part = Part {
+            segment: Arc::new(segment),
+            from: 0,
+            count,
+        };
+        self.put_part(first, part);
+        Ok(())
+    }
+
+    /// Puts `part` over whatever is there.
+    fn put_part(&mut self, first: u32, part: Part) {
+        let end = first + part.count;
         let single = Arc::make_mut(&mut self.single);
-        for page in run {
-            single.remove(page);
+        let covered: Vec<u32> = single.range(first..end).map(|(page, _)| *page).collect();
+        for page in covered {
+            single.remove(&page);
         }
         let parts = Arc::make_mut(&mut self.parts);
         let overlapped: Vec<u32> = (parts.range(..end))
@@ -130,13 +143,21 @@ impl Pages {
                 parts.insert(end, rest);
             }
         }
-        let part = Part {
-            segment: Arc::new(segment),
-            from: 0,
-            count,
-        };
         parts.insert(first, part);
-        Ok(())
+    }
+
+    /// `above` over these.
+    pub(crate) fn under(&self, above: &Self) -> Self {
+        let mut pages = Self {
+            memory_len: above.memory_len,
+            ..self.clone()
+        };
+        for (first, part) in above.parts.iter() {
+            pages.put_part(*first, part.clone());
+        }
+        let single = Arc::make_mut(&mut pages.single);
+        single.extend((above.single.iter()).map(|(page, bytes)| (*page, bytes.clone())));
+        pages
     }
 
     /// Lays them over `memory`, which holds the base image and is as long as the other was.
@@ -153,23 +174,55 @@ impl Pages {
         Ok(())
     }
 
-    /// Runs of pages, ascending: the first page and how many.
+    /// Runs of pages, ascending: the first page and how many. With `below`, of those that are other
+    /// than there; `None` when there are some that are not here.
+    pub(crate) fn runs_over(&self, below: Option<&Self>) -> Option<Vec<(u32, u32)>> {
+        let mut all = self.numbers();
+        if let Some(below) = below {
+            let here: HashSet<u32> = all.iter().copied().collect();
+            if below.memory_len > self.memory_len
+                || !below.numbers().iter().all(|p| here.contains(p))
+            {
+                return None;
+            }
+            all.retain(|page| !self.shares(below, *page));
+        }
+        Some(runs_of(&all))
+    }
+
+    /// Runs of all pages.
     pub(crate) fn runs(&self) -> Vec<(u32, u32)> {
+        runs_of(&self.numbers())
+    }
+
+    /// The numbers of all pages, ascending.
+    fn numbers(&self) -> Vec<u32> {
         let mut all: Vec<u32> = self.single.keys().copied().collect();
         for (first, part) in self.parts.iter() {
             all.extend(*first..first + part.count);
         }
         all.sort_unstable();
         all.dedup();
-        let runs = all.chunk_by(|a, b| a + 1 == *b);
-        runs.map(|run| (run[0], run.len() as u32)).collect()
+        all
     }
 
-    /// Writes the bytes of all runs, one after the other.
-    pub(crate) fn write_to(&self, to: &mut dyn Write) -> io::Result<()> {
+    /// Whether `page` is the very same in both: then it has the same bytes, without looking.
+    fn shares(&self, other: &Self, page: u32) -> bool {
+        match (self.single.get(&page), other.single.get(&page)) {
+            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+            (None, None) => match (self.part(page), other.part(page)) {
+                (Some((a, at)), Some((b, bt))) => Arc::ptr_eq(&a.segment, &b.segment) && at == bt,
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    /// Writes the bytes of `runs`, one after the other.
+    pub(crate) fn write_to(&self, runs: &[(u32, u32)], to: &mut dyn Write) -> io::Result<()> {
         let mut buf = [0; PAGE];
-        for (first, count) in self.runs() {
-            for page in first..first + count {
+        for (first, count) in runs {
+            for page in *first..first + count {
                 match (self.single.get(&page), self.part(page)) {
                     (Some(bytes), _) => to.write_all(&bytes[..])?,
                     (None, Some((part, at))) => {
@@ -237,6 +290,11 @@ impl Pages {
     pub(crate) fn has_segments(&self) -> bool {
         !self.parts.is_empty()
     }
+}
+
+fn runs_of(pages: &[u32]) -> Vec<(u32, u32)> {
+    let runs = pages.chunk_by(|a, b| a + 1 == *b);
+    runs.map(|run| (run[0], run.len() as u32)).collect()
 }
 
 fn page_of(memory: &[u8], page: u32) -> &[u8] {

@@ -15,7 +15,7 @@ use rand_chacha::rand_core::SeedableRng;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::Snapshot;
+use super::{Saved, Snapshot};
 use crate::sandbox::Sandbox;
 use crate::sandbox::at_rest::Checkpoint;
 use crate::sandbox::clock::Clock;
@@ -23,17 +23,17 @@ use crate::sandbox::error::SandboxError;
 use crate::sandbox::host::GuestState;
 use crate::sandbox::memory::{PAGE, Pages};
 use crate::sandbox::session::Ground;
-use crate::sandbox::vfs::{Quota, TreeData, write_bytes};
+use crate::sandbox::vfs::{Quota, TreeData};
 use crate::sandbox::wasi::FdData;
 
 const MAGIC: &[u8; 16] = b"CODEACT SNAPSHOT";
 /// Raised when the format changes.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// The head's largest size: names and numbers of some hundred thousand files and pages.
 const MAX_HEAD: u64 = 64 << 20;
 /// zstd's fast end: a session is saved after each turn.
 const LEVEL: i32 = 1;
-const HASH: usize = 32;
+pub(super) const HASH: usize = 32;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -41,6 +41,8 @@ struct Head {
     /// The pack's identity, and the base image's.
     pack: String,
     image: String,
+    /// The hash of the snapshot that this one lies over, in its pages and its files' chunks.
+    over: Option<[u8; HASH]>,
     turns: u32,
     started: bool,
     memory_len: usize,
@@ -65,8 +67,9 @@ pub(super) fn write(
     snapshot: &Snapshot,
     path: &Path,
     without_mounts: bool,
+    over: Option<&Saved>,
     to: &mut dyn Write,
-) -> Result<(), SandboxError> {
+) -> Result<Saved, SandboxError> {
     let refused = |why| SandboxError::Snapshot {
         path: path.to_owned(),
         why,
@@ -77,17 +80,33 @@ pub(super) fn write(
         state,
         started,
     } = &snapshot.checkpoint;
-    let (tree, contents) = (state.tree)
-        .to_data(&state.fds.nodes(), without_mounts)
+    // Over one that has pages this one lacks, it could not be told apart: then it is whole.
+    let below = over.map(|over| over.pages.as_deref());
+    let runs = match (pages, below) {
+        (Some(pages), Some(below)) => pages.runs_over(below),
+        (Some(pages), None) => Some(pages.runs()),
+        (None, Some(Some(_))) => None,
+        (None, _) => Some(Vec::new()),
+    };
+    let Some(runs) = runs else {
+        return write(snapshot, path, without_mounts, None, to);
+    };
+    let (tree, chunks) = (state.tree)
+        .to_data(
+            &state.fds.nodes(),
+            without_mounts,
+            over.map_or(&[], |over| &*over.chunks),
+        )
         .map_err(refused)?;
     let at = state.rng.get_word_pos();
     let head = Head {
         pack: runtime.pack.hash(),
         image: runtime.image_id()?,
+        over: over.map(|over| over.hash),
         turns: snapshot.turns,
         started: *started,
         memory_len: pages.as_ref().map_or(0, |pages| pages.memory_len),
-        runs: pages.as_ref().map_or(Vec::new(), |pages| pages.runs()),
+        runs,
         rng: Rng {
             seed: state.rng.get_seed(),
             stream: state.rng.get_stream(),
@@ -97,26 +116,41 @@ pub(super) fn write(
         tree,
         fds: state.fds.to_data(&state.tree).map_err(refused)?,
     };
-    let mut write = || -> io::Result<()> {
-        let head = serde_json::to_vec(&head)?;
+    let mut write = || -> io::Result<[u8; HASH]> {
+        let bytes = serde_json::to_vec(&head)?;
         let mut hashed = Hashed::new(to);
         hashed.write_all(MAGIC)?;
         hashed.write_all(&VERSION.to_le_bytes())?;
         let mut packed = zstd::Encoder::new(&mut hashed, LEVEL)?;
-        packed.write_all(&(head.len() as u64).to_le_bytes())?;
-        packed.write_all(&head)?;
+        packed.write_all(&(bytes.len() as u64).to_le_bytes())?;
+        packed.write_all(&bytes)?;
         if let Some(pages) = pages {
-            pages.write_to(&mut packed)?;
+            pages.write_to(&head.runs, &mut packed)?;
         }
-        write_bytes(&contents, &mut packed)?;
+        for chunk in &chunks.new {
+            packed.write_all(chunk)?;
+        }
         packed.finish()?;
         let hash = hashed.hash.finalize();
-        to.write_all(&hash)
+        to.write_all(&hash)?;
+        Ok(hash.into())
     };
-    write().map_err(|e| SandboxError::io("write", path, e))
+    let hash = write().map_err(|e| SandboxError::io("write", path, e))?;
+    Ok(Saved {
+        hash,
+        depth: over.map_or(0, |over| over.depth + 1),
+        pages: pages.clone(),
+        chunks: chunks.all,
+    })
 }
 
-pub(super) fn read(sandbox: &Sandbox, path: &Path, file: File) -> Result<Snapshot, SandboxError> {
+/// Reads a snapshot; one that lies over another needs that.
+pub(super) fn read(
+    sandbox: &Sandbox,
+    path: &Path,
+    file: File,
+    below: Option<&Saved>,
+) -> Result<(Snapshot, Saved), SandboxError> {
     let refused = |why: String| SandboxError::Snapshot {
         path: path.to_owned(),
         why,
@@ -125,7 +159,7 @@ pub(super) fn read(sandbox: &Sandbox, path: &Path, file: File) -> Result<Snapsho
         io::ErrorKind::UnexpectedEof => refused("it ends too soon".into()),
         _ => refused(e.to_string()),
     };
-    let body = check(file).map_err(broken)?;
+    let (body, hash) = check(file).map_err(broken)?;
     let mut from = zstd::Decoder::new(body).map_err(broken)?;
     let mut len = [0; 8];
     from.read_exact(&mut len).map_err(broken)?;
@@ -148,15 +182,32 @@ pub(super) fn read(sandbox: &Sandbox, path: &Path, file: File) -> Result<Snapsho
         limits: sandbox.limits.clone(),
     };
     fits(&head, &ground).map_err(refused)??;
+    let below = match (head.over, below) {
+        (None, _) => None,
+        (Some(over), Some(below)) if over == below.hash => Some(below),
+        (Some(_), _) => {
+            let why = "it holds what has changed since another one, which is not there";
+            return Err(refused(why.into()));
+        }
+    };
     let pages = match head.memory_len {
         0 => None,
         len => Some(Pages::read_from(len, &head.runs, &mut from).map_err(broken)?),
     };
+    let pages = match (below.and_then(|below| below.pages.as_deref()), pages) {
+        (Some(below), Some(pages)) if below.memory_len <= pages.memory_len => {
+            Some(below.under(&pages))
+        }
+        (Some(_), _) => return Err(refused("its memory has shrunk".into())),
+        (None, pages) => pages,
+    };
+    let pages = pages.map(Arc::new);
     let limits = &ground.limits;
     let fresh = (ground.runtime).fresh_state(&ground.grants.layout, limits, Some(0))?;
     let (mut tree, mut fds) = (fresh.tree, fresh.fds);
-    let numbers = tree
-        .take_data(head.tree, &mut from, &Quota::of(limits))
+    let chunks = below.map_or(&[][..], |below| &below.chunks);
+    let (numbers, chunks) = tree
+        .take_data(head.tree, &mut from, &Quota::of(limits), chunks)
         .map_err(broken)?;
     fds.take_data(head.fds, &mut tree, &numbers)
         .map_err(broken)?;
@@ -164,11 +215,17 @@ pub(super) fn read(sandbox: &Sandbox, path: &Path, file: File) -> Result<Snapsho
     let mut rng = ChaCha20Rng::from_seed(head.rng.seed);
     rng.set_stream(head.rng.stream);
     rng.set_word_pos(u128::from(head.rng.at.0) << 64 | u128::from(head.rng.at.1));
-    Ok(Snapshot {
+    let saved = Saved {
+        hash,
+        depth: below.map_or(0, |below| below.depth + 1),
+        pages: pages.clone(),
+        chunks,
+    };
+    let snapshot = Snapshot {
         ground,
         turns: head.turns,
         checkpoint: Checkpoint {
-            pages: pages.map(Arc::new),
+            pages,
             state: GuestState {
                 tree,
                 fds,
@@ -179,7 +236,8 @@ pub(super) fn read(sandbox: &Sandbox, path: &Path, file: File) -> Result<Snapsho
             },
             started: head.started,
         },
-    })
+    };
+    Ok((snapshot, saved))
 }
 
 /// Whether the snapshot can go on here; else why not.
@@ -222,8 +280,8 @@ fn short(hash: &str) -> &str {
     hash.get(..8).unwrap_or(hash)
 }
 
-/// Checks the beginning, the version and the hash at the end, and gives what lies between.
-fn check(mut file: File) -> io::Result<impl io::BufRead> {
+/// Checks the beginning, the version and the hash at the end, and gives what lies between, and the hash.
+fn check(mut file: File) -> io::Result<(impl io::BufRead, [u8; HASH])> {
     let odd = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
     let len = file.metadata()?.len();
     let begin = (MAGIC.len() + 4) as u64;
@@ -254,7 +312,7 @@ fn check(mut file: File) -> io::Result<impl io::BufRead> {
         return Err(odd("it is damaged: its checksum is another"));
     }
     file.seek(SeekFrom::Start(begin))?;
-    Ok(BufReader::new(file.take(hashed - begin)))
+    Ok((BufReader::new(file.take(hashed - begin)), told))
 }
 
 /// Hashes what passes through.

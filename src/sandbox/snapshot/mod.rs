@@ -11,11 +11,24 @@ use std::fmt;
 use std::fs::File;
 use std::io::{Seek, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use super::at_rest::Checkpoint;
 use super::error::SandboxError;
+use super::memory::Pages;
 use super::session::{Ground, Session};
+use super::vfs::Chunk;
 use super::{Sandbox, cache};
+
+/// A snapshot that is in a file: what another one needs to lie over it.
+#[derive(Debug)]
+pub(crate) struct Saved {
+    hash: [u8; file::HASH],
+    /// How many lie below it.
+    pub(crate) depth: u32,
+    pages: Option<Arc<Pages>>,
+    chunks: Vec<Chunk>,
+}
 
 /// A session as it was between two turns: data that nothing changes any more, and that sessions
 /// share. Cheap to clone and to keep: what two snapshots of a session have in common is there once.
@@ -51,18 +64,39 @@ impl Snapshot {
     /// committed nor given up; [`SandboxError::Io`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SandboxError> {
         let path = path.as_ref();
-        cache::write_with(path, &mut |to| file::write(self, path, false, to))
+        let mut write = |to: &mut dyn Write| file::write(self, path, false, None, to).map(drop);
+        cache::write_with(path, &mut write)
     }
 
-    /// As [`Snapshot::save`], without what was changed in mounts.
-    pub(crate) fn save_without_mounts(&self, path: &Path) -> Result<(), SandboxError> {
-        cache::write_with(path, &mut |to| file::write(self, path, true, to))
+    /// As [`Snapshot::save`], without what was changed in mounts, and without what is as in `over`.
+    pub(crate) fn save_over(
+        &self,
+        path: &Path,
+        over: Option<&Saved>,
+    ) -> Result<Saved, SandboxError> {
+        let mut saved = None;
+        let mut write = |to: &mut dyn Write| {
+            saved = Some(file::write(self, path, true, over, to)?);
+            Ok(())
+        };
+        cache::write_with(path, &mut write)?;
+        saved.ok_or_else(|| SandboxError::Engine("a snapshot was not written".into()))
+    }
+
+    /// Reads what [`Snapshot::save_over`] has written over `below`.
+    pub(crate) fn load_over(
+        sandbox: &Sandbox,
+        path: &Path,
+        below: Option<&Saved>,
+    ) -> Result<(Self, Saved), SandboxError> {
+        let file = File::open(path).map_err(|e| SandboxError::io("open", path, e))?;
+        file::read(sandbox, path, file, below)
     }
 
     /// What [`Snapshot::save`] would write.
     pub(super) fn to_bytes(&self) -> Result<Vec<u8>, SandboxError> {
         let mut bytes = Vec::new();
-        file::write(self, Path::new("in memory"), false, &mut bytes)?;
+        file::write(self, Path::new("in memory"), false, None, &mut bytes)?;
         Ok(bytes)
     }
 
@@ -76,7 +110,7 @@ impl Snapshot {
             Ok(file)
         };
         let file = file().map_err(|e| SandboxError::io("write", &std::env::temp_dir(), e))?;
-        file::read(sandbox, path, file)
+        Ok(file::read(sandbox, path, file, None)?.0)
     }
 
     /// Reads a snapshot that [`Snapshot::save`] has written, to go on in `sandbox`, with its limits,
@@ -87,9 +121,7 @@ impl Snapshot {
     /// [`SandboxError::Snapshot`] when it is no snapshot, is damaged, is of another pack or version, or
     /// is larger than the sandbox's limits allow; [`SandboxError::Io`].
     pub fn load(sandbox: &Sandbox, path: impl AsRef<Path>) -> Result<Self, SandboxError> {
-        let path = path.as_ref();
-        let file = File::open(path).map_err(|e| SandboxError::io("open", path, e))?;
-        file::read(sandbox, path, file)
+        Ok(Self::load_over(sandbox, path.as_ref(), None)?.0)
     }
 }
 

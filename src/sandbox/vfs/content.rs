@@ -8,17 +8,20 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 
-use super::host::HostFile;
+use super::host_file::HostFile;
 use super::pack_file::copy_at;
 use crate::sandbox::wasi::{Errno, Result};
 
 const CHUNK: u64 = 64 << 10;
 
+/// Bytes of a file, shared by all that have them.
+pub(crate) type Chunk = Arc<Vec<u8>>;
+
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Content {
     len: u64,
     /// The chunks it holds itself, by number; each as long as was written, zeros from there on.
-    chunks: Arc<BTreeMap<u64, Arc<Vec<u8>>>>,
+    chunks: Arc<BTreeMap<u64, Chunk>>,
     base: Option<Base>,
 }
 
@@ -212,49 +215,30 @@ impl Content {
             && chunks().all(|(a, b)| a.0 == b.0 && Arc::ptr_eq(a.1, b.1))
     }
 
-    /// The number and length of each chunk of its own.
-    pub(super) fn chunk_lens(&self) -> Vec<(u64, u32)> {
-        let chunks = self.chunks.iter();
-        chunks
-            .map(|(number, c)| (*number, c.len() as u32))
-            .collect()
+    /// The chunks of its own, by number.
+    pub(super) fn chunks(&self) -> &BTreeMap<u64, Chunk> {
+        &self.chunks
     }
 
-    /// Writes its chunks, one after the other.
-    pub(super) fn write_chunks(&self, to: &mut dyn io::Write) -> io::Result<()> {
-        self.chunks
-            .values()
-            .try_for_each(|chunk| to.write_all(chunk))
-    }
-
-    /// A file of `len` bytes whose `chunks` (number, length) follow in `from`. What is not as a
-    /// file of ours can be is refused.
-    pub(super) fn read(
-        len: u64,
-        chunks: &[(u64, u32)],
-        from: &mut dyn io::Read,
-    ) -> io::Result<Self> {
-        let mut read = BTreeMap::new();
-        for (number, chunk_len) in chunks {
+    /// A file of `len` bytes with these chunks. What is not as a file of ours can be is refused.
+    pub(super) fn of_chunks(len: u64, chunks: BTreeMap<u64, Chunk>) -> io::Result<Self> {
+        let fits = |(number, chunk): (&u64, &Chunk)| {
             let end = number
                 .checked_mul(CHUNK)
-                .and_then(|at| at.checked_add((*chunk_len).into()));
-            let fits = end.is_some_and(|end| end <= len) && u64::from(*chunk_len) <= CHUNK;
-            if !fits || read.contains_key(number) {
-                return Err(io::Error::new(
-                    io::ErrorKind::InvalidData,
-                    "it holds a file that is longer than it says",
-                ));
-            }
-            let mut bytes = vec![0; *chunk_len as usize];
-            from.read_exact(&mut bytes)?;
-            read.insert(*number, Arc::new(bytes));
+                .and_then(|at| at.checked_add(chunk.len() as u64));
+            end.is_some_and(|end| end <= len) && chunk.len() as u64 <= CHUNK
+        };
+        match chunks.iter().all(fits) {
+            true => Ok(Self {
+                len,
+                chunks: Arc::new(chunks),
+                base: None,
+            }),
+            false => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it holds a file that is longer than it says",
+            )),
         }
-        Ok(Self {
-            len,
-            chunks: Arc::new(read),
-            base: None,
-        })
     }
 
     /// The same with a handle of its own on the host's file below, if that is still as it was: it

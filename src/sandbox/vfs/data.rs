@@ -7,13 +7,13 @@
 //! What comes back may come from a stranger. Nothing is taken from it but names, lengths and bytes:
 //! counts are made anew, and a shape that no guest could have made is refused.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, Read, Write};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::content::Content;
+use super::content::{Chunk, Content};
 use super::node::{Dir, Ino, Kind};
 use super::tree::{Quota, Tree};
 use super::walk::{MAX_DEPTH, MAX_NAME};
@@ -48,12 +48,28 @@ struct NodeData {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum KindData {
     Dir(BTreeMap<String, Ino>),
-    /// Its length, and the number and length of each chunk that is there.
+    /// Its length, and the chunks that are there.
     File {
         len: u64,
-        chunks: Vec<(u64, u32)>,
+        chunks: Vec<ChunkData>,
     },
     Symlink(String),
+}
+
+/// A chunk of a file: its number, its length, and which of the snapshot below it is; `None` when its
+/// bytes follow.
+type ChunkData = (u64, u32, Option<usize>);
+
+/// The longest chunk, in bytes.
+const MOST_CHUNK: u32 = 64 << 10;
+
+/// The chunks of a tree's files.
+#[derive(Debug, Default)]
+pub(crate) struct Chunks {
+    /// All of them, in the order in which a snapshot above this one counts them.
+    pub(crate) all: Vec<Chunk>,
+    /// Those that the snapshot below does not have.
+    pub(crate) new: Vec<Chunk>,
 }
 
 /// Where a descriptor leads.
@@ -70,14 +86,18 @@ pub(crate) enum Target {
 pub(crate) type Numbers = BTreeMap<Ino, Ino>;
 
 impl Tree {
-    /// The guest's own files, and `open`, nodes that descriptors lead to. Their bytes are in the
-    /// contents, in the same order. `Err` says what cannot be kept.
+    /// The guest's own files, and `open`, nodes that descriptors lead to, over the chunks `below`. The
+    /// bytes of those that are new follow, in their order. `Err` says what cannot be kept.
     /// `without_mounts` leaves out what was changed in them.
     pub(crate) fn to_data(
         &self,
         open: &[Ino],
         without_mounts: bool,
-    ) -> Result<(TreeData, Vec<Content>), String> {
+        below: &[Chunk],
+    ) -> Result<(TreeData, Chunks), String> {
+        let below: HashMap<_, _> = (below.iter().enumerate())
+            .map(|(at, chunk)| (Arc::as_ptr(chunk), at))
+            .collect();
         for mount in self.mounts() {
             if mount.touched && !without_mounts {
                 return Err(format!(
@@ -91,7 +111,7 @@ impl Tree {
             roots: Vec::new(),
             nodes: Vec::new(),
         };
-        let mut contents = Vec::new();
+        let mut chunks = Chunks::default();
         let mut todo = Vec::new();
         for path in [HOME, TMP] {
             let Some(dir) = self.own_folder(path) else {
@@ -118,10 +138,17 @@ impl Tree {
                     KindData::Dir(entries)
                 }
                 Kind::File(content) => {
-                    contents.push(content.clone());
+                    let own = content.chunks().iter().map(|(number, chunk)| {
+                        let at = below.get(&Arc::as_ptr(chunk)).copied();
+                        chunks.all.push(chunk.clone());
+                        if at.is_none() {
+                            chunks.new.push(chunk.clone());
+                        }
+                        (*number, chunk.len() as u32, at)
+                    });
                     KindData::File {
                         len: content.len(),
-                        chunks: content.chunk_lens(),
+                        chunks: own.collect(),
                     }
                 }
                 Kind::Symlink(target) => KindData::Symlink(target.to_string()),
@@ -135,7 +162,7 @@ impl Tree {
                 changed: node.changed,
             });
         }
-        Ok((data, contents))
+        Ok((data, chunks))
     }
 
     fn own_folder(&self, path: &str) -> Option<&Dir> {
@@ -190,13 +217,16 @@ impl Tree {
     }
 
     /// Puts the data back into a tree that has nothing of the guest's yet. `bytes` gives what is in
-    /// its files. Everything is checked, and counted anew.
+    /// its files and not among the chunks `below`. Everything is checked, and counted anew. Also tells
+    /// all chunks, in their order.
     pub(crate) fn take_data(
         &mut self,
         data: TreeData,
         bytes: &mut dyn Read,
         quota: &Quota,
-    ) -> io::Result<Numbers> {
+        below: &[Chunk],
+    ) -> io::Result<(Numbers, Vec<Chunk>)> {
+        let mut all = Vec::new();
         let mut numbers = Numbers::new();
         let mut folders = Vec::new();
         for node in data.nodes {
@@ -213,7 +243,13 @@ impl Tree {
                     if len > room {
                         return Err(odd("more bytes in files than the limit allows"));
                     }
-                    (Kind::File(Content::read(len, &chunks, bytes)?), None)
+                    let first = all.len();
+                    for (_, len, at) in &chunks {
+                        all.push(take_chunk(*len, *at, bytes, below)?);
+                    }
+                    let own = (chunks.iter().zip(&all[first..]))
+                        .map(|((number, ..), chunk)| (*number, chunk.clone()));
+                    (Kind::File(Content::of_chunks(len, own.collect())?), None)
                 }
             };
             let ino = self.insert_node(kind, 0, true, node.modified);
@@ -246,7 +282,7 @@ impl Tree {
             }
         }
         self.check_shape(&numbers)?;
-        Ok(numbers)
+        Ok((numbers, all))
     }
 
     fn adopt(&mut self, folder: Ino, name: &str, ino: Ino, quota: &Quota) -> io::Result<()> {
@@ -318,11 +354,22 @@ impl Tree {
     }
 }
 
-/// Writes the bytes of `contents`, as [`Tree::take_data`] reads them.
-pub(crate) fn write_bytes(contents: &[Content], to: &mut dyn Write) -> io::Result<()> {
-    contents
-        .iter()
-        .try_for_each(|content| content.write_chunks(to))
+fn take_chunk(
+    len: u32,
+    at: Option<usize>,
+    bytes: &mut dyn Read,
+    below: &[Chunk],
+) -> io::Result<Chunk> {
+    if let Some(at) = at {
+        let known = below.get(at).filter(|chunk| chunk.len() == len as usize);
+        return known.cloned().ok_or_else(|| odd("a part of another file"));
+    }
+    if len > MOST_CHUNK {
+        return Err(odd("a part of a file that is too long"));
+    }
+    let mut chunk = vec![0; len as usize];
+    bytes.read_exact(&mut chunk)?;
+    Ok(Arc::new(chunk))
 }
 
 fn odd(what: &str) -> io::Error {

@@ -14,6 +14,7 @@ mod content;
 mod data;
 mod files;
 mod host;
+mod host_file;
 mod mounts;
 mod names;
 mod node;
@@ -26,9 +27,11 @@ mod native_tests;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use content::Chunk;
 pub(crate) use content::Content;
-pub(crate) use data::{Numbers, Target, TreeData, write_bytes};
-pub(crate) use host::{HostFile, HostFolder, HostKind, HostMeta};
+pub(crate) use data::{Numbers, Target, TreeData};
+pub(crate) use host::{HostFolder, HostKind, HostMeta};
+pub(crate) use host_file::HostFile;
 pub(crate) use mounts::MountPoint;
 pub(crate) use node::{Entry, Ino, Kind, Stat};
 pub(crate) use pack_file::PackFile;

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::content::Content;
-use super::host::{HostFile, HostFolder, HostKind, HostMeta, Listing};
+use super::host::{HostFolder, HostKind, HostMeta, Listing};
+use super::host_file::HostFile;
 use super::names::below;
 use super::node::{Dir, Ino, Kind};
 use super::tree::{ROOT, Tree};
