@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use codeact::sandbox::{Outcome, Turn};
+use codeact::sandbox::{Execution, Outcome, Turn};
 
 use crate::support::{block_on, exec, limits, sandbox};
 
@@ -183,4 +183,124 @@ fn a_frame_with_a_hostile_name_steers_no_terminal() {
         .code(124);
     assert!(!done.stderr.contains('\x1b'), "{:?}", done.stderr);
     assert!(done.stderr.contains("\\u{1b}[2J\\nb"), "{:?}", done.stderr);
+}
+
+/// Each line that shows something shows its own number.
+const STEPS: &str = "\
+def c(n):
+    print(2)
+    return [k * n
+            for k in range(3)]
+class B:
+    def __init__(self):
+        print(7)
+        self.n = sum(c(2))
+    def __enter__(self): return self.n
+    def __exit__(self, *error):
+        print(11)
+def g():
+    for i in range(2):
+        print(14)
+        with B() as n:
+            yield n + i
+def a():
+    try:
+        for n in g():
+            c(n)
+        print(21)
+        1 / 0
+    except ZeroDivisionError:
+        print(24)
+    finally:
+        c(1)
+a()
+print(28)
+";
+
+/// Runs [`STEPS`] under `sys.settrace` and gives, as JSON, each place it came through: the number of lines
+/// shown until then, and the frames.
+const TRACED: &str = r#"
+import json, sys
+shown, places = 0, []
+class Out:
+    def write(self, text):
+        global shown
+        shown += text.count("\n")
+    def flush(self): pass
+def note(frame):
+    frames = []
+    while frame:
+        if frame.f_code.co_filename == "<prog>":
+            frames.append(f"{frame.f_code.co_name}:{frame.f_lineno}")
+        frame = frame.f_back
+    if frames:
+        places.append([shown, frames[::-1]])
+def trace(frame, event, arg):
+    if frame.f_code.co_filename != "<prog>":
+        return None
+    note(frame.f_back if event == "return" else frame)
+    return trace
+code = compile(steps, "<prog>", "exec")
+out, sys.stdout = sys.stdout, Out()
+sys.settrace(trace)
+exec(code, {"__name__": "__main__"})
+sys.settrace(None)
+sys.stdout = out
+print(json.dumps(places))
+"#;
+
+#[test]
+fn a_thousand_stops_are_each_where_the_code_was() {
+    let traced = Turn::new(TRACED).bind("steps", STEPS);
+    let traced = block_on(sandbox().run(traced)).unwrap();
+    let places: Vec<(usize, Vec<String>)> = serde_json::from_str(&traced.stdout.text).unwrap();
+    let run = |fuel: Option<u64>| {
+        let limits = limits(|limits| limits.fuel = fuel);
+        let turn = Turn::new(STEPS).name("<prog>").limits(limits);
+        block_on(sandbox().run_seeded(turn, Some(1))).unwrap()
+    };
+    // Before the code, while it is compiled, and after it there is no frame of its own; what libraries
+    // have registered to run at exit has frames.
+    let own = |execution: &Execution| {
+        let traceback = execution.interrupted.as_ref();
+        let frames = &traceback.filter(|t| t.frames[0].file == "<prog>")?.frames;
+        let told = frames.iter().map(|f| format!("{}:{}", f.function, f.line));
+        Some(told.collect::<Vec<_>>())
+    };
+    // Most of a short program's fuel goes into compiling it.
+    let all = run(None).usage.fuel;
+    let rough = (1..200).map(|part| all * part / 200);
+    let within: Vec<u64> = rough.filter(|f| own(&run(Some(*f))).is_some()).collect();
+    let (first, last) = (within[0] - all / 200, within[within.len() - 1] + all / 200);
+    let (mut at, mut stops, mut seen) = (0, 0, std::collections::BTreeSet::new());
+    for part in 0..1100 {
+        let execution = run(Some(first + (last - first) * part / 1100));
+        assert!(matches!(execution.outcome, Outcome::OutOfFuel { .. }));
+        let Some(frames) = own(&execution) else {
+            continue;
+        };
+        let shown = execution.stdout.text.lines().count();
+        // Not before the stop before; a line is shown while its place is the last.
+        let found = places[at..].iter().position(|(before, place)| {
+            // `settrace` is silent about a generator's first call, which only makes it.
+            let making = place
+                .split_last()
+                .is_some_and(|(_, caller)| caller == frames);
+            (*place == frames || making) && (*before..=before + 1).contains(&shown)
+        });
+        let Some(found) = found else {
+            panic!(
+                "{frames:?} with {shown} lines shown is nowhere behind {:?}",
+                places[at]
+            );
+        };
+        at += found;
+        stops += 1;
+        seen.insert(frames);
+    }
+    assert!(
+        stops > 800 && seen.len() > 25,
+        "{stops} stops at {} places",
+        seen.len()
+    );
 }

@@ -44,6 +44,38 @@ async fn fifty_concurrent_runs_each_get_their_own_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn fifty_sessions_go_on_while_half_of_them_time_out() {
+    let sandbox = sandbox();
+    let short = limits(|limits| limits.wall = std::time::Duration::from_millis(100));
+    let sessions: Vec<_> = (0..50)
+        .map(|i| {
+            let mut session = sandbox.session().unwrap();
+            let short = short.clone();
+            tokio::spawn(async move {
+                result(&session.run(format!("n = {i}; a = [n] * 9")).await.unwrap());
+                for _ in 0..3 {
+                    let good = session.run("n += 100; a.append(n)").await.unwrap();
+                    assert_eq!(good.outcome, Outcome::Completed);
+                    if i % 2 == 0 {
+                        let endless = "n = -1; a.clear()\nwhile True: pass";
+                        let turn = Turn::new(endless).limits(short.clone());
+                        let stopped = session.run(turn).await.unwrap();
+                        assert!(matches!(stopped.outcome, Outcome::TimedOut { .. }));
+                        assert!(stopped.rolled_back);
+                    }
+                }
+                let e = session.run("n, sum(a) - 12 * n, len(a)").await.unwrap();
+                let (n, sum) = (i + 300, 9 * i + 3 * i + 600 - 12 * (i + 300));
+                assert_eq!(result(&e), format!("({n}, {sum}, 12)"));
+            })
+        })
+        .collect();
+    for session in sessions {
+        session.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn concurrent_sessions_keep_their_own_counts() {
     let sandbox = sandbox();
     let tasks: Vec<_> = (0..10)

@@ -9,7 +9,6 @@
 mod host_folder;
 mod model_server;
 mod support;
-mod waiting;
 
 mod agent;
 mod agent_history;
@@ -43,4 +42,6 @@ mod run_once;
 mod run_replies;
 mod run_stop;
 mod sessions;
+mod sessions_survive;
 mod snapshots;
+mod waiting;

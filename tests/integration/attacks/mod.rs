@@ -4,6 +4,7 @@
 mod absent;
 mod door;
 mod files;
+mod frames;
 mod interpreter;
 #[cfg(unix)]
 mod mount_commits;
