@@ -6,6 +6,7 @@
 //! figures are medians, so that a slow moment of the machine meets both. `scripts/bench` names the
 //! interpreters, adds the figures of whole processes and draws a table.
 
+mod metering;
 mod sessions;
 
 use std::hint::black_box;
@@ -41,7 +42,7 @@ fn main() -> Result<(), Failure> {
         runtime,
         args,
     };
-    for name in NAMES.into_iter().chain(sessions::NAMES) {
+    for name in (NAMES.into_iter()).chain(sessions::NAMES).chain(metering::NAMES) {
         if bench.args.names.is_empty() || bench.args.names.iter().any(|n| n == name) {
             println!("{}", bench.row(name)?);
         }
@@ -69,11 +70,15 @@ impl Args {
                 "--quick" => args.quick = true,
                 "--python" => args.python = typed.next(),
                 "--pandas-python" => args.pandas_python = typed.next(),
-                name if NAMES.contains(&name) || sessions::NAMES.contains(&name) => {
+                name if NAMES.contains(&name)
+                    || sessions::NAMES.contains(&name)
+                    || metering::NAMES.contains(&name) =>
+                {
                     args.names.push(arg);
                 }
                 other => {
-                    let known = [&NAMES[..], &sessions::NAMES[..]].concat().join(", ");
+                    let known = [&NAMES[..], &sessions::NAMES[..], &metering::NAMES[..]];
+                    let known = known.concat().join(", ");
                     return Err(format!("unknown: {other}; known: {known}").into());
                 }
             }

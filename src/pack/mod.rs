@@ -20,6 +20,7 @@ mod install;
 mod lock;
 mod manifest;
 mod marker;
+pub(crate) mod module;
 mod pip;
 #[cfg(not(unix))]
 #[path = "private_other.rs"]

@@ -83,7 +83,7 @@ pub(crate) fn tidy(dir: &Path) {
         }
     }
     kept.sort();
-    for suffix in ["bin", "sha256", "cwasm"] {
+    for suffix in ["bin", "sha256", "runner", "cwasm"] {
         let of_kind = |path: &Path| path.extension().is_some_and(|e| e == suffix);
         let paths = kept.iter().filter(|(_, path)| of_kind(path));
         for (_, path) in paths.rev().skip(NEWEST) {

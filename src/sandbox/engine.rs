@@ -10,9 +10,9 @@ use wasmtime::{Collector, Config, InstancePre, Linker, Module};
 
 use super::error::SandboxError;
 use super::host::Host;
-use super::{door, meter, strip, wasi};
+use super::{door, meter, wasi};
 use crate::event::{Event, EventSink, Progress, SetupStage};
-use crate::pack::Pack;
+use crate::pack::{Pack, module};
 
 /// Native stack for the guest's code. CPython recurses deeply in C: with this much it meets its
 /// own recursion limits before the stack's.
@@ -21,7 +21,30 @@ const WASM_STACK: usize = 16 << 20;
 const HOST_STACK: usize = 2 << 20;
 
 /// Raised when what is compiled changes in a way the engine's settings do not show.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+
+/// How the pack's code is metered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Metering {
+    Points,
+    /// Not at all: for `scripts/bench`, to tell what the points cost.
+    #[cfg(feature = "bench")]
+    None,
+}
+
+#[cfg(not(feature = "bench"))]
+fn metering() -> Metering {
+    Metering::Points
+}
+
+/// What `CODEACT_BENCH_METER` says, in a build that is only for measuring.
+#[cfg(feature = "bench")]
+fn metering() -> Metering {
+    match std::env::var("CODEACT_BENCH_METER").as_deref() {
+        Ok("none") => Metering::None,
+        _ => Metering::Points,
+    }
+}
 
 /// A compiled pack, ready to be instantiated.
 pub(crate) struct Engine {
@@ -31,9 +54,10 @@ pub(crate) struct Engine {
 
 fn config() -> Config {
     let mut config = Config::new();
-    meter::configure(&mut config);
     config
         .wasm_exceptions(true)
+        // A meter point's way to the host is the unlikely one.
+        .wasm_branch_hinting(true)
         .wasm_memory64(false)
         .wasm_multi_memory(false)
         .relaxed_simd_deterministic(true)
@@ -81,6 +105,7 @@ impl Engine {
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)
             .and_then(|()| door::add_to_linker(&mut linker))
+            .and_then(|()| meter::add_to_linker(&mut linker))
             .map_err(SandboxError::engine)?;
         let pre = linker
             .instantiate_pre(&module)
@@ -100,6 +125,7 @@ impl Engine {
 fn compiled_path(engine: &wasmtime::Engine, pack: &Pack, cache: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     FORMAT.hash(&mut hasher);
+    metering().hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let pack = pack.hash();
     cache.join(format!(
@@ -124,8 +150,10 @@ fn compile(
     progress(Progress::Started { total: None });
     let path = pack.module_path();
     let wasm = std::fs::read(&path).map_err(|e| SandboxError::io("read", &path, e))?;
+    let wasm = module::metered(&wasm, metering() == Metering::Points)
+        .map_err(|e| SandboxError::Engine(format!("preparing {}: {e}", path.display())))?;
     let code = engine
-        .precompile_module(&strip::custom_sections(wasm))
+        .precompile_module(&wasm)
         .map_err(SandboxError::engine)?;
     super::cache::write_whole(to, &code)?;
     progress(Progress::Finished);

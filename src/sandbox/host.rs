@@ -6,6 +6,7 @@ use wasmtime::{Memory, TypedFunc};
 use super::clock::Clock;
 use super::door::Door;
 use super::limits::MemoryLimiter;
+use super::meter::Meter;
 use super::output::Output;
 use super::stdin::Stdin;
 use super::stop::{Stop, Watch};
@@ -15,6 +16,7 @@ use super::wasi::Fds;
 
 pub(crate) struct Host {
     pub(crate) limiter: MemoryLimiter,
+    pub(crate) meter: Meter,
     /// Set right after instantiation; the module's start runs nothing that needs them.
     pub(crate) memory: Option<Memory>,
     pub(crate) alloc: Option<TypedFunc<u32, u32>>,

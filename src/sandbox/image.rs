@@ -4,7 +4,7 @@
 //! It is made with frozen clocks and a fixed seed, so the same pack gives the same image on every
 //! machine.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
@@ -16,13 +16,13 @@ use super::guest;
 use super::host::Host;
 use super::limits::Limits;
 use super::memory::Image;
-use super::slot::{Ended, Slot};
+use super::slot::{Ended, Entry, Slot};
 use super::stop::Watch;
 use crate::event::{Event, EventSink, Progress, SetupStage};
 use crate::pack::Pack;
 
 /// Raised when the making of an image changes in a way its inputs do not show.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The file name carries all that the image depends on.
 pub(crate) fn file_name(pack: &Pack) -> String {
@@ -53,7 +53,7 @@ pub(crate) async fn open(
     cache: &Path,
     host: impl FnOnce() -> Host,
     events: &EventSink,
-) -> Result<Image, SandboxError> {
+) -> Result<(Image, Option<u32>), SandboxError> {
     let path = cache.join(file_name(pack));
     if !path.exists() {
         let progress = |progress| {
@@ -63,11 +63,21 @@ pub(crate) async fn open(
             });
         };
         progress(Progress::Started { total: None });
-        let slot = start(engine, pack, host()).await?;
+        let (slot, runner) = start(engine, pack, host()).await?;
+        // Before the image: with that, all is there.
+        write_whole(&runner_path(&path), runner.as_bytes())?;
         write_whole(&path, slot.memory())?;
         progress(Progress::Finished);
     }
-    Image::open(&path).map_err(|e| SandboxError::io("map", &path, e))
+    let image = Image::open(&path).map_err(|e| SandboxError::io("map", &path, e))?;
+    // Without it the runner is called by its name.
+    let runner = std::fs::read_to_string(runner_path(&path)).ok();
+    Ok((image, runner.and_then(|at| at.parse().ok())))
+}
+
+/// Where the address of the runner's function is kept.
+fn runner_path(image: &Path) -> PathBuf {
+    image.with_extension("runner")
 }
 
 /// The SHA-256 of the image's bytes, in hexadecimal: what a snapshot stands on. Kept beside the
@@ -85,31 +95,28 @@ pub(crate) fn id(image: &Image, path: &Path) -> Result<String, SandboxError> {
     Ok(id)
 }
 
-async fn start(engine: &Engine, pack: &Pack, host: Host) -> Result<Slot, SandboxError> {
+/// A booted slot, and the address of the runner's function, as the guest tells it.
+async fn start(engine: &Engine, pack: &Pack, host: Host) -> Result<(Slot, String), SandboxError> {
     let mut slot = Slot::instantiate(engine, host).await?;
     slot.initialize().await?;
     let frame = guest::boot_frame(&pack.manifest.image.warm);
     let door = Door::new(&Limits::default(), frame, None);
     let (ended, _) = slot
-        .call(guest::BOOT, door, None, &Watch::endless())
+        .call(Entry::Boot, door, None, &Watch::endless())
         .await?;
     let host = slot.host();
     let (out, err, _) = host.output.finish();
-    let booted = host
-        .door
-        .ended
-        .take()
-        .is_some_and(|end| end.error.is_none());
-    if !matches!(ended, Ended::Returned) || !booted {
+    let booted = host.door.ended.take().filter(|end| end.error.is_none());
+    let (Ended::Returned, Some(end)) = (&ended, booted) else {
         return Err(SandboxError::Start(format!(
             "{ended:?}: {}{}",
             out.text, err.text
         )));
-    }
+    };
     if !host.state.fds.is_at_rest() {
         return Err(SandboxError::Start(
             "a file is still open after its start".into(),
         ));
     }
-    Ok(slot)
+    Ok((slot, end.result.unwrap_or_default()))
 }

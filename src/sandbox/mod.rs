@@ -36,7 +36,6 @@ mod snapshot;
 mod stacks;
 mod stdin;
 mod stop;
-mod strip;
 mod tape;
 mod transaction;
 mod turn;

@@ -16,6 +16,7 @@ use super::host::{GuestState, Host};
 use super::interrupted::{self, Offsets, Traceback};
 use super::limits::{Limits, MemoryLimiter};
 use super::memory::{Image, Pages};
+use super::meter::Meter;
 use super::output::Output;
 use super::slot::Slot;
 use super::stdin::Stdin;
@@ -37,6 +38,8 @@ const MAX_IDLE_SLOTS: usize = 16;
 pub(crate) struct Runtime {
     pub(crate) engine: Engine,
     pub(crate) image: Image,
+    /// The address of the runner's function in the image, where it is known.
+    pub(crate) runner: Option<u32>,
     pub(crate) pack: Pack,
     pub(crate) guest: GuestThreads,
     /// The tree without anything of the host.
@@ -70,7 +73,7 @@ impl Runtime {
             cache::tidy(&cache);
         }
         let engine = Engine::load(&pack, &cache, events)?;
-        let image = open_image(
+        let (image, runner) = open_image(
             &engine,
             &pack,
             &cache,
@@ -82,6 +85,7 @@ impl Runtime {
         Ok(Self {
             engine,
             image,
+            runner,
             pack,
             guest,
             layout,
@@ -200,7 +204,7 @@ fn open_image(
     data_path: Option<&Arc<str>>,
     guest: &GuestThreads,
     events: &EventSink,
-) -> Result<Image, SandboxError> {
+) -> Result<(Image, Option<u32>), SandboxError> {
     let limits = Limits::default();
     let state = fresh_state(layout, data_path, &limits, Clock::Frozen, Some(0))?;
     let host = || new_host(&limits, state);
@@ -213,6 +217,7 @@ fn new_host(limits: &Limits, state: GuestState) -> Host {
             max: limits.memory,
             peak: 0,
         },
+        meter: Meter::new(),
         memory: None,
         alloc: None,
         state,

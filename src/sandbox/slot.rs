@@ -8,11 +8,13 @@ use wasmtime::{AsContextMut, Memory, Store, Trap, TypedFunc};
 use super::door::Door;
 use super::engine::Engine;
 use super::error::SandboxError;
+use super::guest;
 use super::host::{GuestState, Host, ProcessExit};
 use super::memory::{Image, PAGE, Pages};
 use super::meter;
 use super::stop::{Stop, Watch, guard};
 use super::tape::hex;
+use crate::pack::module;
 
 /// With more changed pages than this, mapping afresh costs less than copying back and scanning.
 const MAX_RESET_PAGES: usize = 4096;
@@ -23,6 +25,8 @@ pub(crate) struct Slot {
     memory: Memory,
     turn: TypedFunc<(u32, u32), i32>,
     alloc: TypedFunc<u32, u32>,
+    /// Calls a Python object, where the pack can.
+    python_call: Option<TypedFunc<u32, u32>>,
     start: Option<TypedFunc<(), ()>>,
     /// The pages that are this slot's own, as of the last look.
     changed: Vec<u32>,
@@ -30,6 +34,15 @@ pub(crate) struct Slot {
     stale: bool,
     /// What lies over the image as of the last checkpoint; parts of it are mapped.
     kept: Pages,
+}
+
+/// What is called in the guest.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Entry {
+    /// What makes the base image.
+    Boot,
+    /// The runner: its address in the image, or by its name.
+    Turn(Option<u32>),
 }
 
 /// How a call into the guest ended.
@@ -49,12 +62,13 @@ impl Slot {
     pub(crate) async fn instantiate(engine: &Engine, host: Host) -> Result<Self, SandboxError> {
         let mut store = Store::new(&engine.engine, host);
         store.limiter(|host| &mut host.limiter);
-        meter::arm(&mut store, None).map_err(SandboxError::engine)?;
         let instance = engine
             .pre
             .instantiate_async(&mut store)
             .await
             .map_err(SandboxError::engine)?;
+        meter::attach(&mut store, &instance)?;
+        meter::arm(&mut store, None).map_err(SandboxError::engine)?;
         let memory = instance
             .get_memory(&mut store, "memory")
             .ok_or_else(|| missing("memory"))?;
@@ -65,6 +79,7 @@ impl Slot {
             .get_typed_func(&mut store, "host_alloc")
             .map_err(|_| missing("host_alloc"))?;
         let start = instance.get_typed_func(&mut store, "_initialize").ok();
+        let python_call = instance.get_typed_func(&mut store, module::CALL.1).ok();
         let host = store.data_mut();
         host.memory = Some(memory);
         host.alloc = Some(alloc.clone());
@@ -73,6 +88,7 @@ impl Slot {
             memory,
             turn,
             alloc,
+            python_call,
             start,
             changed: Vec::new(),
             stale: true,
@@ -131,9 +147,12 @@ impl Slot {
     pub(crate) fn renew_host(&mut self, new: Host) {
         let host = self.store.data_mut();
         let (memory, alloc) = (host.memory, host.alloc.take());
+        let mut meter = new.meter;
+        meter.take_over(&host.meter);
         *host = Host {
             memory,
             alloc,
+            meter,
             ..new
         };
     }
@@ -209,28 +228,36 @@ impl Slot {
         true
     }
 
-    /// Runs `source` in the guest until it returns or is stopped. Returns how it ended and the
-    /// fuel it used.
+    /// Runs `what` in the guest until it returns or is stopped. Returns how it ended and the fuel it
+    /// used.
     pub(crate) async fn call(
         &mut self,
-        source: &str,
+        what: Entry,
         door: Door,
         budget: Option<u64>,
         watch: &Watch,
     ) -> Result<(Ended, u64), SandboxError> {
         self.host().door = door;
         meter::arm(&mut self.store, budget).map_err(SandboxError::engine)?;
-        let (guarded, faults) = guard(self.enter(source), watch).await;
+        let (guarded, faults) = guard(self.enter(what), watch).await;
         self.stale |= faults != Some(0);
         let ended = match guarded {
             Err(stop) => Ended::Stopped(stop),
-            Ok(Ok(_status)) => Ended::Returned,
+            Ok(Ok(())) => Ended::Returned,
             Ok(Err(error)) => classify(&error),
         };
-        Ok((ended, meter::spent(&self.store, budget)))
+        Ok((ended, meter::spent(&mut self.store)))
     }
 
-    async fn enter(&mut self, source: &str) -> wasmtime::Result<i32> {
+    async fn enter(&mut self, what: Entry) -> wasmtime::Result<()> {
+        let source = match (what, &self.python_call) {
+            (Entry::Turn(Some(function)), Some(call)) => {
+                call.clone().call_async(&mut self.store, function).await?;
+                return Ok(());
+            }
+            (Entry::Turn(_), _) => guest::RUN_TURN,
+            (Entry::Boot, _) => guest::BOOT,
+        };
         let len = source.len() as u32;
         let at = self.alloc.call_async(&mut self.store, len).await?;
         if at == 0 {
@@ -238,7 +265,8 @@ impl Slot {
         }
         self.memory
             .write(self.store.as_context_mut(), at as usize, source.as_bytes())?;
-        self.turn.call_async(&mut self.store, (at, len)).await
+        self.turn.call_async(&mut self.store, (at, len)).await?;
+        Ok(())
     }
 }
 
@@ -251,12 +279,10 @@ fn classify(error: &wasmtime::Error) -> Ended {
         Ended::Exited(*code)
     } else if let Some(stop) = error.downcast_ref::<Stop>() {
         Ended::Stopped(*stop)
+    } else if error.is::<meter::OutOfFuel>() {
+        Ended::OutOfFuel
     } else if let Some(trap) = error.downcast_ref::<Trap>() {
-        if meter::is_exhausted(*trap) {
-            Ended::OutOfFuel
-        } else {
-            Ended::Trapped(trap.to_string())
-        }
+        Ended::Trapped(trap.to_string())
     } else {
         Ended::Trapped(format!("{error:#}"))
     }

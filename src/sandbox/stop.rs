@@ -85,9 +85,13 @@ impl Watch {
     }
 
     pub(crate) fn check(&self) -> Result<(), Stop> {
+        self.check_at(Instant::now())
+    }
+
+    pub(crate) fn check_at(&self, now: Instant) -> Result<(), Stop> {
         if self.cancel.is_cancelled() {
             Err(Stop::Cancelled)
-        } else if Instant::now() >= self.deadline {
+        } else if now >= self.deadline {
             Err(Stop::TimedOut)
         } else {
             Ok(())

@@ -8,12 +8,11 @@ use super::at_rest::{AtRest, lock, take_slot};
 use super::door::{Door, TurnEnd, TurnRequest};
 use super::error::SandboxError;
 use super::execution::{Execution, Outcome, Usage, Variable};
-use super::guest::RUN_TURN;
 use super::guest_file::GuestFile;
 use super::limits::Limits;
 use super::output::Output;
 use super::runtime::Runtime;
-use super::slot::{Ended, Slot};
+use super::slot::{Ended, Entry, Slot};
 use super::stop::{Stop, Watch};
 use super::tape::{Header, Script, Tape, Taping, Waiting};
 use super::turn::Turn;
@@ -82,7 +81,7 @@ pub(super) async fn run_turn(
         host.state.stdin_read = 0;
     }
     let door = Door::new(limits, frame, turn.answers);
-    let call = slot.call(RUN_TURN, door, fuel, &watch);
+    let call = slot.call(Entry::Turn(runtime.runner), door, fuel, &watch);
     let (mut ended, fuel) = match &tape {
         Some(tape) => tape.around(call).await?,
         None => call.await?,

@@ -69,8 +69,8 @@ fn the_line_is_right_wherever_the_code_was() {
             &["<module>:4", "m:3"],
         ),
         (
-            "def forever():\n    while True: yield 1\n[x\n for x in forever()\n if False]",
-            &["<module>:4", "forever:2"],
+            "def late():\n    yield 1\n    while True: pass\n[x\n for x in late()\n if False]",
+            &["<module>:5", "late:3"],
         ),
         (
             "f = lambda: f2()\ndef f2():\n    while True: pass\nf()",
@@ -238,6 +238,7 @@ def note(frame):
 def trace(frame, event, arg):
     if frame.f_code.co_filename != "<prog>":
         return None
+    frame.f_trace_opcodes = True
     note(frame.f_back if event == "return" else frame)
     return trace
 code = compile(steps, "<prog>", "exec")

@@ -136,10 +136,10 @@ fn the_same_program_uses_the_same_fuel_in_a_new_and_a_reused_slot() {
 fn fuel_stops_a_program_and_says_the_budget() {
     exec()
         .code("sum(range(10**12))")
-        .args(["--fuel", "1000000"])
+        .args(["--fuel", "10000"])
         .run()
         .code(124)
-        .stderr("codeact: stopped: the fuel budget of 1000000 is used up\n");
+        .stderr("codeact: stopped: the fuel budget of 10000 is used up\n");
 }
 
 #[test]

@@ -1,0 +1,38 @@
+//! A pack's module as it is compiled: metered, so that nothing in it runs without end unasked.
+//!
+//! The module is rewritten before it is compiled, on the machine that runs it. Every path through it
+//! that can be long passes a meter point again and again: each loop's head, and the entries of enough
+//! functions that no circle of calls is without one (`calls`). A meter point takes from a counter, a
+//! global that only the host can reach besides, and calls the host when it is used up (`rewrite`).
+//! Where the module names its functions, the one that calls a Python object is exported: a turn that is
+//! begun through it costs no compiling of a source that is always the same.
+//! Names and other custom sections are left out, above all the names of functions: they make a seventh
+//! of the pack, and each start would read them.
+//!
+//! # What is assumed
+//!
+//! That a piece of code without a loop and without calls is short: a function's body is finite, and the
+//! pack's largest takes microseconds. Calls through a table, or of a reference, are taken to reach every
+//! function of that type whose address is taken anywhere. Operations on a block of memory are cut into
+//! pieces of [`rewrite::PIECE`] bytes.
+
+mod calls;
+mod parts;
+mod rewrite;
+mod scc;
+
+pub(crate) use rewrite::{CALL, COUNTER, TICK, metered};
+
+/// Why a module could not be rewritten.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum RewriteError {
+    /// It is no module that this reader knows.
+    #[error("it is no WebAssembly module as expected: {0}")]
+    Parse(#[from] wasmparser::BinaryReaderError),
+    /// It could be read, and not be written again.
+    #[error("it cannot be written again: {0}")]
+    Encode(String),
+}
+
+#[cfg(test)]
+mod tests;
