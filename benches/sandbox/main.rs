@@ -42,7 +42,10 @@ fn main() -> Result<(), Failure> {
         runtime,
         args,
     };
-    for name in (NAMES.into_iter()).chain(sessions::NAMES).chain(metering::NAMES) {
+    for name in (NAMES.into_iter())
+        .chain(sessions::NAMES)
+        .chain(metering::NAMES)
+    {
         if bench.args.names.is_empty() || bench.args.names.iter().any(|n| n == name) {
             println!("{}", bench.row(name)?);
         }
@@ -101,6 +104,7 @@ impl Bench {
             "two_threads" => self.two_threads(),
             "tree_copy" => self.tree_copy(),
             name if sessions::NAMES.contains(&name) => self.session_row(name),
+            name if metering::NAMES.contains(&name) => self.metering_row(name),
             _ => self.idle_sandbox(),
         }
     }

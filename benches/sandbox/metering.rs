@@ -12,14 +12,20 @@ pub const NAMES: [&str; 2] = ["stop_latency", "fairness"];
 /// Work that never ends by itself, or not for long.
 const ENDLESS: [(&str, &str); 7] = [
     ("python", "while True: pass"),
-    ("recursion", "def f(n):\n    if n: f(n - 1); f(n - 1)\nf(60)"),
+    (
+        "recursion",
+        "def f(n):\n    if n: f(n - 1); f(n - 1)\nf(60)",
+    ),
     ("bigint", "10**10**8"),
     ("regex", "import re; re.match('(a*)*b', 'a' * 60)"),
     (
         "numpy",
         "import numpy as np; a = np.ones(3_000_000)\nwhile True: np.sin(a)",
     ),
-    ("sorted", "sorted(range(5_000_000), key=lambda n: n * 7919 % 10007)"),
+    (
+        "sorted",
+        "sorted(range(5_000_000), key=lambda n: n * 7919 % 10007)",
+    ),
     (
         "memory",
         "a, b = bytearray(150 << 20), bytes(150 << 20)\nwhile True: a[:] = b",

@@ -269,7 +269,7 @@ pub(super) struct LimitArgs {
     /// Wall time, e.g. 10s, 500ms, 2m
     #[arg(long, value_name = "TIME", default_value = "30s")]
     pub(super) timeout: Time,
-    /// Fuel, in wasm instructions; metered but endless without this
+    /// Fuel, in passes of loops by their size; metered but endless without this
     #[arg(long, value_name = "N")]
     pub(super) fuel: Option<u64>,
     /// Memory of the interpreter and the code, e.g. 256M, 1G

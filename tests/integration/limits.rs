@@ -132,6 +132,17 @@ fn the_same_program_uses_the_same_fuel_in_a_new_and_a_reused_slot() {
     assert_eq!(first, fuel());
 }
 
+/// Changes with the pack, the runner and the meter, and with nothing else: no machine, no engine.
+#[test]
+fn a_fixed_program_uses_just_this_fuel() {
+    let object = exec()
+        .code("print(sum(n * n for n in range(1000)))")
+        .args(["--seed", "1"])
+        .json();
+    assert_eq!(object["stdout"], "332833500\n");
+    assert_eq!(object["usage"]["fuel"], 1840382);
+}
+
 #[test]
 fn fuel_stops_a_program_and_says_the_budget() {
     exec()

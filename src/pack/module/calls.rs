@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use wasmparser::Operator;
 
 use super::RewriteError;
+use super::nesting::Nesting;
 use super::parts::Parts;
 use super::scc::circles;
 
@@ -28,6 +29,9 @@ impl Recursive {
     }
 }
 
+/// A call within a loop is in no circle that matters: it is reached by way of the loop's head, which is a
+/// meter point.
+///
 /// Calls through a table or a reference go by way of a node for their type, whose successors are all
 /// functions of that type whose address is taken. In a circle such calls are metered where they are made:
 /// there the values in registers are saved for the call anyway, while in what is called, often a function
@@ -40,9 +44,15 @@ pub(super) fn recursive(parts: &Parts) -> Result<Recursive, RewriteError> {
         |ty: u32| functions as u32 + parts.same_type.get(ty as usize).copied().unwrap_or(ty);
     for (i, body) in parts.bodies.iter().enumerate() {
         let mut calls = Vec::new();
+        let mut nesting = Nesting::default();
         let mut code = body.get_operators_reader()?;
         while !code.eof() {
-            match code.read()? {
+            let operator = code.read()?;
+            let in_loop = nesting.innermost().is_some();
+            nesting.pass(&operator);
+            match operator {
+                // Whoever comes there has passed the loop's head.
+                _ if in_loop => {}
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     calls.push(function_index);
                 }

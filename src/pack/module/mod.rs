@@ -17,6 +17,7 @@
 //! pieces of [`rewrite::PIECE`] bytes.
 
 mod calls;
+mod nesting;
 mod parts;
 mod rewrite;
 mod scc;

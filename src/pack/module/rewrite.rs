@@ -12,6 +12,7 @@ use wasmparser::{FunctionBody, Operator, Parser};
 
 use super::RewriteError;
 use super::calls::{Recursive, recursive};
+use super::nesting::Nesting;
 use super::parts::Parts;
 
 /// The export that holds the counter, an `i64`: what may be used before the host is called.
@@ -24,8 +25,8 @@ pub(crate) const CALL: (&str, &str) = ("PyObject_CallNoArgs", "codeact_call");
 
 /// Operations on memory are done in pieces of so many bytes.
 pub(super) const PIECE: i32 = 1 << 20;
-/// What a piece takes from the counter: a unit for 64 bytes.
-const PIECE_COST: i64 = PIECE as i64 / 64;
+/// What a piece takes from the counter: a unit for four bytes, which is about what they take in time.
+const PIECE_COST: i64 = PIECE as i64 / 4;
 /// The most that one pass of a loop takes.
 const MOST_COST: i64 = 100;
 
@@ -227,9 +228,12 @@ impl Meter<'_> {
         if self.recursive.entries[number as usize] {
             self.point(&mut out, 1, &mut cold);
         }
+        let mut nesting = Nesting::default();
         let mut code = body.get_operators_reader()?;
         while !code.eof() {
             let operator = code.read()?;
+            let in_loop = nesting.innermost().is_some();
+            nesting.pass(&operator);
             match operator {
                 Operator::MemoryCopy { .. } => {
                     out.instruction(&Instruction::Call(self.copy()));
@@ -243,7 +247,7 @@ impl Meter<'_> {
                 | Operator::ReturnCallIndirect { type_index, .. }
                 | Operator::CallRef { type_index }
                 | Operator::ReturnCallRef { type_index }
-                    if self.recursive.by_type(number, type_index) =>
+                    if !in_loop && self.recursive.by_type(number, type_index) =>
                 {
                     self.point(&mut out, 1, &mut cold);
                 }
@@ -380,36 +384,19 @@ fn add(
 /// What one pass of each loop of a function costs, in their order: its instructions, without those of
 /// loops within it.
 fn loop_costs(body: &FunctionBody) -> Encoded<Vec<i64>> {
-    let mut costs: Vec<i64> = Vec::new();
-    // The blocks that are open; of a loop its number.
-    let mut open: Vec<Option<usize>> = Vec::new();
-    let mut loops: Vec<usize> = Vec::new();
+    let mut costs = Vec::new();
+    let mut nesting = Nesting::default();
     let mut code = body.get_operators_reader()?;
     while !code.eof() {
         let operator = code.read()?;
-        if let Some(inner) = loops.last() {
-            costs[*inner] += 1;
+        if let Some(cost) = nesting.innermost().and_then(|inner| costs.get_mut(inner)) {
+            *cost += 1;
         }
-        match operator {
-            Operator::Loop { .. } => {
-                loops.push(costs.len());
-                open.push(Some(costs.len()));
-                costs.push(0);
-            }
-            Operator::Block { .. }
-            | Operator::If { .. }
-            | Operator::TryTable { .. }
-            | Operator::Try { .. } => open.push(None),
-            Operator::End | Operator::Delegate { .. } => {
-                if let Some(Some(_)) = open.pop() {
-                    loops.pop();
-                }
-            }
-            _ => {}
+        if matches!(operator, Operator::Loop { .. }) {
+            costs.push(0);
         }
+        nesting.pass(&operator);
     }
-    Ok(costs
-        .into_iter()
-        .map(|cost| cost.clamp(1, MOST_COST))
-        .collect())
+    let clamped = costs.into_iter().map(|cost: i64| cost.clamp(1, MOST_COST));
+    Ok(clamped.collect())
 }
