@@ -52,7 +52,7 @@ at_prompt("alpha_beta = 0\r", r"\n")
 at_prompt(":und\t\r", r"1 undone")
 at_prompt("alpha_beta\r", r"\n5\r\n")
 # The code asks the user.
-at_prompt("name = input('who? ')\r", r"who\? $")
+at_prompt("name = input('wh' + 'o? ')\r", r"who\? $")
 os.write(fd, b"Ann\r")
 at_prompt("name\r", r"'Ann'\r\n")
 # Ctrl-C stops what runs, and what waits, and leaves the session.
