@@ -1,11 +1,12 @@
-//! Which functions' entries have to be meter points: enough that no circle of calls is without one.
+//! Which entries of functions, and which calls by address, have to be meter points: enough that no circle of
+//! calls is without one.
 
 use std::collections::{HashMap, HashSet};
 
 use wasmparser::Operator;
 
 use super::RewriteError;
-use super::nesting::Nesting;
+use super::nesting::{called_type, each};
 use super::parts::Parts;
 use super::scc::circles;
 
@@ -44,25 +45,17 @@ pub(super) fn recursive(parts: &Parts) -> Result<Recursive, RewriteError> {
         |ty: u32| functions as u32 + parts.same_type.get(ty as usize).copied().unwrap_or(ty);
     for (i, body) in parts.bodies.iter().enumerate() {
         let mut calls = Vec::new();
-        let mut nesting = Nesting::default();
-        let mut code = body.get_operators_reader()?;
-        while !code.eof() {
-            let operator = code.read()?;
-            let in_loop = nesting.innermost().is_some();
-            nesting.pass(&operator);
+        each::<RewriteError>(body, |operator, innermost| {
             match operator {
                 // Whoever comes there has passed the loop's head.
-                _ if in_loop => {}
+                _ if innermost.is_some() => {}
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
                     calls.push(function_index);
                 }
-                Operator::CallIndirect { type_index, .. }
-                | Operator::ReturnCallIndirect { type_index, .. }
-                | Operator::CallRef { type_index }
-                | Operator::ReturnCallRef { type_index } => calls.push(by_type(type_index)),
-                _ => {}
+                other => calls.extend(called_type(&other).map(by_type)),
             }
-        }
+            Ok(())
+        })?;
         calls.sort_unstable();
         calls.dedup();
         graph[parts.imported as usize + i] = calls;

@@ -1,8 +1,8 @@
 //! A pack's module as it is compiled: metered, so that nothing in it runs without end unasked.
 //!
 //! The module is rewritten before it is compiled, on the machine that runs it. Every path through it
-//! that can be long passes a meter point again and again: each loop's head, and the entries of enough
-//! functions that no circle of calls is without one (`calls`). A meter point takes from a counter, a
+//! that can be long passes a meter point again and again: each loop's head, and enough entries of
+//! functions and calls by address that no circle of calls is without one (`calls`). A meter point takes from a counter, a
 //! global that only the host can reach besides, and calls the host when it is used up (`rewrite`).
 //! Where the module names its functions, the one that calls a Python object is exported: a turn that is
 //! begun through it costs no compiling of a source that is always the same.

@@ -1,10 +1,37 @@
-//! Which loop an instruction is in.
+//! A function's instructions, and which loop each is in.
 
-use wasmparser::Operator;
+use wasmparser::{BinaryReaderError, FunctionBody, Operator};
 
-/// Follows a function's instructions.
+/// Hands each instruction of `body` on, with the number, counted in their order, of the innermost loop that
+/// it is in.
+pub(super) fn each<'a, E: From<BinaryReaderError>>(
+    body: &FunctionBody<'a>,
+    mut look: impl FnMut(Operator<'a>, Option<usize>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut nesting = Nesting::default();
+    let mut code = body.get_operators_reader()?;
+    while !code.eof() {
+        let operator = code.read()?;
+        let innermost = nesting.loops.last().copied();
+        nesting.pass(&operator);
+        look(operator, innermost)?;
+    }
+    Ok(())
+}
+
+/// The type by which `operator` calls a function that it does not name.
+pub(super) fn called_type(operator: &Operator) -> Option<u32> {
+    match operator {
+        Operator::CallIndirect { type_index, .. }
+        | Operator::ReturnCallIndirect { type_index, .. }
+        | Operator::CallRef { type_index }
+        | Operator::ReturnCallRef { type_index } => Some(*type_index),
+        _ => None,
+    }
+}
+
 #[derive(Default)]
-pub(super) struct Nesting {
+struct Nesting {
     /// The blocks that are open; of a loop its number.
     open: Vec<Option<usize>>,
     loops: Vec<usize>,
@@ -12,13 +39,8 @@ pub(super) struct Nesting {
 }
 
 impl Nesting {
-    /// The number, counted in their order, of the innermost loop that the next instruction is in.
-    pub(super) fn innermost(&self) -> Option<usize> {
-        self.loops.last().copied()
-    }
-
     /// Goes on behind `operator`.
-    pub(super) fn pass(&mut self, operator: &Operator) {
+    fn pass(&mut self, operator: &Operator) {
         match operator {
             Operator::Loop { .. } => {
                 self.loops.push(self.seen);

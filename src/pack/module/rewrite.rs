@@ -12,7 +12,7 @@ use wasmparser::{FunctionBody, Operator, Parser};
 
 use super::RewriteError;
 use super::calls::{Recursive, recursive};
-use super::nesting::Nesting;
+use super::nesting::{called_type, each};
 use super::parts::Parts;
 
 /// The export that holds the counter, an `i64`: what may be used before the host is called.
@@ -228,27 +228,18 @@ impl Meter<'_> {
         if self.recursive.entries[number as usize] {
             self.point(&mut out, 1, &mut cold);
         }
-        let mut nesting = Nesting::default();
-        let mut code = body.get_operators_reader()?;
-        while !code.eof() {
-            let operator = code.read()?;
-            let in_loop = nesting.innermost().is_some();
-            nesting.pass(&operator);
+        each::<reencode::Error<Infallible>>(body, |operator, innermost| {
+            let again = |ty| innermost.is_none() && self.recursive.by_type(number, ty);
             match operator {
                 Operator::MemoryCopy { .. } => {
                     out.instruction(&Instruction::Call(self.copy()));
-                    continue;
+                    return Ok(());
                 }
                 Operator::MemoryFill { .. } => {
                     out.instruction(&Instruction::Call(self.copy() + 1));
-                    continue;
+                    return Ok(());
                 }
-                Operator::CallIndirect { type_index, .. }
-                | Operator::ReturnCallIndirect { type_index, .. }
-                | Operator::CallRef { type_index }
-                | Operator::ReturnCallRef { type_index }
-                    if !in_loop && self.recursive.by_type(number, type_index) =>
-                {
+                _ if called_type(&operator).is_some_and(again) => {
                     self.point(&mut out, 1, &mut cold);
                 }
                 _ => {}
@@ -258,7 +249,8 @@ impl Meter<'_> {
             if is_loop {
                 self.point(&mut out, costs.next().unwrap_or(MOST_COST), &mut cold);
             }
-        }
+            Ok(())
+        })?;
         Ok((out, cold))
     }
 
@@ -384,19 +376,16 @@ fn add(
 /// What one pass of each loop of a function costs, in their order: its instructions, without those of
 /// loops within it.
 fn loop_costs(body: &FunctionBody) -> Encoded<Vec<i64>> {
-    let mut costs = Vec::new();
-    let mut nesting = Nesting::default();
-    let mut code = body.get_operators_reader()?;
-    while !code.eof() {
-        let operator = code.read()?;
-        if let Some(cost) = nesting.innermost().and_then(|inner| costs.get_mut(inner)) {
+    let mut costs: Vec<i64> = Vec::new();
+    each::<reencode::Error<Infallible>>(body, |operator, innermost| {
+        if let Some(cost) = innermost.and_then(|inner| costs.get_mut(inner)) {
             *cost += 1;
         }
         if matches!(operator, Operator::Loop { .. }) {
             costs.push(0);
         }
-        nesting.pass(&operator);
-    }
-    let clamped = costs.into_iter().map(|cost: i64| cost.clamp(1, MOST_COST));
+        Ok(())
+    })?;
+    let clamped = costs.into_iter().map(|cost| cost.clamp(1, MOST_COST));
     Ok(clamped.collect())
 }
