@@ -26,6 +26,21 @@ pub enum Event {
         /// The text; bytes that are no UTF-8 are replaced by U+FFFD.
         text: String,
     },
+    /// The code has called a tool, and has its answer.
+    Tool {
+        /// The tool's name.
+        tool: String,
+        /// The arguments as JSON, shortened; of bytes only their number.
+        arguments: String,
+        /// The message, where it failed or was refused.
+        error: Option<String>,
+        /// How long it took; next to nothing where it is replayed.
+        wall_ms: u64,
+        /// Bytes of the arguments, about.
+        bytes_in: u64,
+        /// Bytes of the answer, about.
+        bytes_out: u64,
+    },
     /// The model is being asked for step `step` (counted from 1).
     StepStarted {
         /// The step's number.

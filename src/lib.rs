@@ -67,6 +67,7 @@ mod report;
 pub mod sandbox;
 pub mod sessions;
 mod text;
+pub mod tools;
 
 pub use agent::Agent;
 pub use error::Error;

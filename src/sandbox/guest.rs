@@ -3,48 +3,32 @@
 /// Run once while the base image is made; loads the modules and imports the warm list.
 pub(crate) const BOOT: &str = include_str!("../../wasm-python/guest/boot.py");
 
+/// One of them.
+macro_rules! module {
+    ($name:literal) => {
+        (
+            concat!("_codeact.", $name),
+            include_str!(concat!("../../wasm-python/guest/", $name, ".py")),
+        )
+    };
+}
+
 /// Each module's name and source, in the order they are loaded.
-pub(crate) const MODULES: [(&str, &str); 10] = [
-    (
-        "_codeact.hints",
-        include_str!("../../wasm-python/guest/hints.py"),
-    ),
-    (
-        "_codeact.errors",
-        include_str!("../../wasm-python/guest/errors.py"),
-    ),
-    (
-        "_codeact.answer",
-        include_str!("../../wasm-python/guest/answer.py"),
-    ),
-    (
-        "_codeact.seeds",
-        include_str!("../../wasm-python/guest/seeds.py"),
-    ),
-    (
-        "_codeact.absent",
-        include_str!("../../wasm-python/guest/absent.py"),
-    ),
-    (
-        "_codeact.gaps",
-        include_str!("../../wasm-python/guest/gaps.py"),
-    ),
-    (
-        "_codeact.loop",
-        include_str!("../../wasm-python/guest/loop.py"),
-    ),
-    (
-        "_codeact.displays",
-        include_str!("../../wasm-python/guest/displays.py"),
-    ),
-    (
-        "_codeact.variables",
-        include_str!("../../wasm-python/guest/variables.py"),
-    ),
-    (
-        "_codeact.turn",
-        include_str!("../../wasm-python/guest/turn.py"),
-    ),
+pub(crate) const MODULES: [(&str, &str); 14] = [
+    module!("hints"),
+    module!("errors"),
+    module!("answer"),
+    module!("seeds"),
+    module!("absent"),
+    module!("gaps"),
+    module!("door"),
+    module!("loop"),
+    module!("threads"),
+    module!("displays"),
+    module!("variables"),
+    module!("tools"),
+    module!("people"),
+    module!("turn"),
 ];
 
 /// What starts every turn. Constant: the code itself comes through the door.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 use super::cache::write_whole;
-use super::door::Door;
+use super::door::{Door, Outside};
 use super::engine::Engine;
 use super::error::SandboxError;
 use super::guest;
@@ -100,7 +100,7 @@ async fn start(engine: &Engine, pack: &Pack, host: Host) -> Result<(Slot, String
     let mut slot = Slot::instantiate(engine, host).await?;
     slot.initialize().await?;
     let frame = guest::boot_frame(&pack.manifest.image.warm);
-    let door = Door::new(&Limits::default(), frame, None);
+    let door = Door::new(&Limits::default(), frame, Outside::default());
     let (ended, _) = slot
         .call(Entry::Boot, door, None, &Watch::endless())
         .await?;

@@ -27,6 +27,7 @@ mod memory;
 mod meter;
 mod mount;
 mod output;
+mod payload;
 mod runtime;
 mod session;
 mod site;
@@ -37,6 +38,7 @@ mod stacks;
 mod stdin;
 mod stop;
 mod tape;
+mod toolbox;
 mod transaction;
 mod turn;
 mod vfs;
@@ -51,12 +53,14 @@ pub use interrupted::Traceback;
 pub use limits::Limits;
 pub use mount::{Change, ChangeKind, Changes, Mount, MountMode};
 pub use output::Captured;
+pub use payload::Payload;
 pub use session::Session;
 pub(crate) use snapshot::Saved;
 pub use snapshot::Snapshot;
 pub use stdin::Stdin;
 pub use stop::Cancel;
 pub use tape::{Answers, RecordedEnd, RecordedTurn, Recorder, Recording, Reply, Waiting};
+pub use toolbox::{FailureKind, Gate, OpenToolbox, ToolCall, ToolReply, Toolbox};
 pub use turn::Turn;
 
 use std::path::PathBuf;
@@ -69,6 +73,7 @@ use crate::pack::{
 use clock::Clock;
 use guest_threads::GuestThreads;
 use runtime::Runtime;
+use toolbox::SharedToolbox;
 use vfs::Tree;
 
 /// Runs Python. Cheap to clone; clones share the engine, the image and the guest threads.
@@ -88,6 +93,7 @@ struct Grants {
     site: Option<Arc<str>>,
     /// The tree that they start with.
     layout: Tree,
+    toolbox: Option<SharedToolbox>,
 }
 
 /// How a [`Sandbox`] is made; see [`Sandbox::builder`].
@@ -189,6 +195,15 @@ impl Sandbox {
         mount.attach(&mut self.grants.layout, Clock::Frozen.realtime())?;
         Arc::make_mut(&mut self.grants.mounts).push(mount);
         Ok(self)
+    }
+
+    /// Lets the code of every session made from here on call what is in `tools`, in place of what it
+    /// could call before. Sandboxes that this one was cloned from stay as they are. Calls are made in the
+    /// tokio runtime of whoever runs a turn, which must have its timer and I/O on.
+    #[must_use]
+    pub fn tools(mut self, tools: impl Toolbox) -> Self {
+        self.grants.toolbox = Some(SharedToolbox(Arc::new(tools)));
+        self
     }
 
     /// The packages that were added to those of the pack, with what they depend on.
@@ -298,6 +313,7 @@ impl SandboxBuilder {
             site: site::show(&site, manifest, &mut layout),
             packages: site.packages.into(),
             layout,
+            toolbox: None,
         };
         Ok(Sandbox {
             runtime: Arc::new(runtime),

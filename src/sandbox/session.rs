@@ -12,7 +12,7 @@ use super::mount::{self, Changes};
 use super::runtime::Runtime;
 use super::slot::Slot;
 use super::snapshot::Snapshot;
-use super::tape::{Entry, Header, RecordedTurn, Recorder, Taping};
+use super::tape::{Answers, Entry, Header, RecordedTurn, Recorder, Taping};
 use super::transaction::{Job, guest_files, run_turn};
 use super::turn::Turn;
 
@@ -259,9 +259,10 @@ impl Session {
         impl Future<Output = Result<(Execution, Option<Slot>), SandboxError>> + Send + use<>,
         SandboxError,
     > {
-        let start = match turn.answers {
-            Some(_) => Some(self.recording_header(serde_json::Value::Null)?),
-            None => None,
+        let may_wait = turn.answers.as_ref().is_some_and(Answers::may_wait);
+        let start = match may_wait {
+            true => Some(self.recording_header(serde_json::Value::Null)?),
+            false => None,
         };
         let taping = self.taping();
         self.turns += 1;
@@ -282,6 +283,8 @@ impl Session {
             last,
             taping,
             start,
+            toolbox: self.ground.grants.toolbox.clone(),
+            caller: tokio::runtime::Handle::try_current().ok(),
         };
         Ok(async move { run_turn(&runtime, &at_rest, job).await })
     }

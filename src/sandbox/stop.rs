@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
@@ -65,8 +65,18 @@ pub(crate) enum Stop {
 /// What can stop a turn.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
-    deadline: Instant,
+    began: Instant,
+    wall: Duration,
+    held: Arc<HeldTime>,
     cancel: Cancel,
+}
+
+/// The time that does not count: that for which a person was waited for.
+#[derive(Debug, Default)]
+struct HeldTime {
+    nanos: AtomicU64,
+    /// Since when it is being held, in nanoseconds after the begin, and one more; 0 when it is not.
+    since: AtomicU64,
 }
 
 /// Further away than any turn lasts; `Instant` cannot hold every `Duration`.
@@ -75,9 +85,35 @@ const FAR: Duration = Duration::from_secs(365 * 86_400);
 impl Watch {
     pub(crate) fn new(wall: Duration, cancel: Cancel) -> Self {
         Self {
-            deadline: Instant::now() + wall.min(FAR),
+            began: Instant::now(),
+            wall: wall.min(FAR),
+            held: Arc::default(),
             cancel,
         }
+    }
+
+    /// Stops the clock of the wall time, until [`Watch::release`]. A turn holds it in one place only.
+    pub(crate) fn hold(&self) {
+        let now = nanos(self.began.elapsed());
+        self.held.since.store(now + 1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn release(&self) {
+        let since = self.held.since.swap(0, Ordering::SeqCst);
+        if since > 0 {
+            let held = nanos(self.began.elapsed()).saturating_sub(since - 1);
+            self.held.nanos.fetch_add(held, Ordering::SeqCst);
+        }
+    }
+
+    /// When the wall time is used up, as far as is known at `now`.
+    fn deadline(&self, now: Instant) -> Instant {
+        let mut held = self.held.nanos.load(Ordering::SeqCst);
+        let since = self.held.since.load(Ordering::SeqCst);
+        if since > 0 {
+            held += nanos(now.duration_since(self.began)).saturating_sub(since - 1);
+        }
+        self.began + self.wall + Duration::from_nanos(held)
     }
 
     pub(crate) fn endless() -> Self {
@@ -91,12 +127,19 @@ impl Watch {
     pub(crate) fn check_at(&self, now: Instant) -> Result<(), Stop> {
         if self.cancel.is_cancelled() {
             Err(Stop::Cancelled)
-        } else if now >= self.deadline {
+        } else if now >= self.deadline(now) {
             Err(Stop::TimedOut)
         } else {
             Ok(())
         }
     }
+}
+
+/// How soon a clock that is held is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// Drives `turn` until it ends or is to stop. It looks at the clock whenever the guest gives way,
@@ -111,7 +154,8 @@ pub(crate) async fn guard<F: Future>(
     let mut faults = Some(0);
     let mut turn = pin!(turn);
     let mut cancelled = pin!(watch.cancel.cancelled());
-    let mut timeout = pin!(tokio::time::sleep_until(watch.deadline.into()));
+    let deadline = watch.deadline(Instant::now());
+    let mut timeout = pin!(tokio::time::sleep_until(deadline.into()));
     let ended = poll_fn(|cx| {
         if let Err(stop) = watch.check() {
             return Poll::Ready(Err(stop));
@@ -128,8 +172,14 @@ pub(crate) async fn guard<F: Future>(
         if cancelled.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Err(Stop::Cancelled));
         }
-        if timeout.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(Stop::TimedOut));
+        while timeout.as_mut().poll(cx).is_ready() {
+            if let Err(stop) = watch.check() {
+                return Poll::Ready(Err(stop));
+            }
+            // The clock was, or is, held: it is looked at again when it would be used up if it went on.
+            let now = Instant::now();
+            let later = watch.deadline(now).max(now + LOOK_AGAIN);
+            timeout.as_mut().reset(later.into());
         }
         Poll::Pending
     })

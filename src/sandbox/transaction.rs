@@ -4,8 +4,10 @@
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
+use tokio::runtime::Handle;
+
 use super::at_rest::{AtRest, lock, take_slot};
-use super::door::{Door, TurnEnd, TurnRequest};
+use super::door::{Door, Outside, TurnEnd, TurnRequest};
 use super::error::SandboxError;
 use super::execution::{Execution, Outcome, Usage, Variable};
 use super::guest_file::GuestFile;
@@ -15,6 +17,7 @@ use super::runtime::Runtime;
 use super::slot::{Ended, Entry, Slot};
 use super::stop::{Stop, Watch};
 use super::tape::{Header, Script, Tape, Taping, Waiting};
+use super::toolbox::SharedToolbox;
 use super::turn::Turn;
 use super::vfs::{HOME, Quota, Tree};
 
@@ -31,6 +34,9 @@ pub(super) struct Job {
     pub(super) taping: Option<Taping>,
     /// The session as it was before the turn, where it may be put away.
     pub(super) start: Option<Header>,
+    pub(super) toolbox: Option<SharedToolbox>,
+    /// That of whoever runs the turn.
+    pub(super) caller: Option<Handle>,
 }
 
 /// Runs it. The slot comes back when the session can go on with it.
@@ -45,6 +51,7 @@ pub(super) async fn run_turn(
         Some(taping) => taping.budget(limits),
         None => (limits.wall, limits.fuel),
     };
+    let asks = turn.asks();
     let script = Script::of(&turn, limits, job.last);
     if let Some(taping) = &job.taping {
         taping.expect(&script)?;
@@ -63,6 +70,7 @@ pub(super) async fn run_turn(
         site: job.site.filter(|_| !started),
         last: job.last,
         agent: turn.agent,
+        asks,
         variables: turn.variables,
     };
     let frame = serde_json::to_vec(&request)
@@ -74,13 +82,14 @@ pub(super) async fn run_turn(
     host.limiter.peak = size;
     host.quota = Quota::of(limits);
     host.state.fds.begin_turn(limits.open_files);
+    let outside = Outside::new(turn.answers, job.toolbox, job.caller, turn.events.clone());
     host.output = Output::new(limits.output, turn.events);
     host.watch = watch.clone();
     if let Some(stdin) = turn.stdin {
         host.state.stdin = stdin;
         host.state.stdin_read = 0;
     }
-    let door = Door::new(limits, frame, turn.answers);
+    let door = Door::new(limits, frame, outside);
     let call = slot.call(Entry::Turn(runtime.runner), door, fuel, &watch);
     let (mut ended, fuel) = match &tape {
         Some(tape) => tape.around(call).await?,
@@ -100,6 +109,8 @@ pub(super) async fn run_turn(
     let (stdout, stderr, transcript) = host.output.finish();
     let mut told = host.door.ended.take();
     let displays = std::mem::take(&mut host.door.displays);
+    // What the code has started ends with the turn.
+    let outside = std::mem::take(&mut host.door.outside);
     // A turn that cannot tell how it ended has broken the runner inside: no later one could run.
     let failed = told
         .as_ref()
@@ -123,7 +134,7 @@ pub(super) async fn run_turn(
     let variables = (variables.into_iter().take(MAX_VARIABLES))
         .map(|(name, kind, short)| Variable { name, kind, short })
         .collect();
-    let waiting = match (host.door.waiting.take(), job.start, &tape) {
+    let waiting = match (outside.waiting, job.start, &tape) {
         (Some(request), Some(start), Some(tape)) if rolled_back => {
             Some(Waiting::new(start, script.clone(), tape, request)?)
         }

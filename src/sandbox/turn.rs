@@ -26,6 +26,8 @@ pub struct Turn {
     pub(crate) events: EventSink,
     pub(crate) cancel: Cancel,
     pub(crate) answers: Option<Answers>,
+    /// What [`Turn::asks`] was when the turn was written down.
+    pub(crate) told_asks: Option<bool>,
 }
 
 impl Turn {
@@ -46,6 +48,7 @@ impl Turn {
             events: EventSink::none(),
             cancel: Cancel::new(),
             answers: None,
+            told_asks: None,
         }
     }
 
@@ -131,12 +134,19 @@ impl Turn {
         self
     }
 
-    /// Who answers what the code asks of the world outside. Default: nobody; the code gets an
-    /// exception.
+    /// Who answers what the code asks of people, with `ask_user`, with `input` where the turn has no
+    /// stdin, and before calls of tools that need approval. The turn's wall time stands still meanwhile.
+    /// Default: nobody; the code gets an exception.
     #[must_use]
     pub fn answers(mut self, answers: Answers) -> Self {
         self.answers = Some(answers);
         self
+    }
+
+    /// Whether `input()` asks whoever answers the turn's questions: it has no stdin of its own.
+    pub(crate) fn asks(&self) -> bool {
+        let now = self.answers.is_some() && self.stdin.is_none();
+        self.told_asks.unwrap_or(now)
     }
 
     /// A handle that can stop the turn.

@@ -51,7 +51,7 @@ def _plain(value, depth, left):
     if isinstance(value, dict):
         named = {}
         for key, one in value.items():
-            name = key if type(key) is str else str(_scientific(key))
+            name = key if type(key) is str else str(scientific(key))
             # 1 and "1" are two keys here and one in JSON.
             named[repr(key) if name in named else name] = _plain(one, depth - 1, left)
         return named
@@ -65,13 +65,13 @@ def _plain(value, depth, left):
         return [_plain(v, depth - 1, left) for v in value]
     if isinstance(value, (datetime.date, datetime.time)):
         return value.isoformat()
-    converted = _scientific(value)
+    converted = scientific(value)
     if converted is not value:
         return _plain(converted, depth - 1, left)
     return str(value)
 
 
-def _scientific(value):
+def scientific(value):
     """A numpy or pandas value as the plain Python one, or `value` itself."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:

@@ -1,15 +1,22 @@
-"""asyncio without sockets: an event loop whose only waits are for time."""
+"""asyncio without sockets: an event loop that waits for time, and for calls of tools under way."""
 
 import asyncio
 import selectors
 import time
 
+from _codeact import door
+
+# How many passes of a busy loop there are between two looks at the calls under way: each is a call of
+# the host.
+_PASSES = 64
+
 
 class Sleeper(selectors.BaseSelector):
-    """A selector with nothing to select from: it waits until the next timer is due."""
+    """A selector without files: it waits until the next timer is due, or a call of a tool is done."""
 
     def __init__(self):
         self._map = {}
+        self._passes = 0
 
     def register(self, fileobj, events, data=None):
         raise NotImplementedError("the sandbox has no sockets or pipes to wait for")
@@ -18,13 +25,24 @@ class Sleeper(selectors.BaseSelector):
         raise KeyError(fileobj)
 
     def select(self, timeout=None):
-        if timeout is None:
+        if door.pending:
+            self._look(timeout)
+        elif timeout is None:
             raise RuntimeError(
                 "every task waits for another: nothing can ever wake this event loop"
             )
-        if timeout > 0:
+        elif timeout > 0:
             time.sleep(timeout)
         return []
+
+    def _look(self, timeout):
+        if timeout is not None and timeout <= 0:
+            self._passes = (self._passes + 1) % _PASSES
+            if self._passes:
+                return
+        # Whatever else is done by then is taken as well.
+        while door.wait(timeout) and door.pending:
+            timeout = 0
 
     def get_map(self):
         return self._map
@@ -32,6 +50,29 @@ class Sleeper(selectors.BaseSelector):
 
 def _nothing(self, *args):
     pass
+
+
+_lasting = None
+
+
+def run(coroutine):
+    """Runs what a turn awaits, in an event loop that lasts as long as the session."""
+    global _lasting
+    if _lasting is None or _lasting.is_closed():
+        _lasting = asyncio.new_event_loop()
+    task = _lasting.create_task(coroutine)
+    # Not its result: the exception would come with the frames of the event loop.
+    task.add_done_callback(_stop)
+    try:
+        _lasting.run_forever()
+    except BaseException:
+        task.cancel()
+        raise
+    return task.result()
+
+
+def _stop(task):
+    task.get_loop().stop()
 
 
 def install():

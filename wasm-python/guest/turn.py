@@ -3,12 +3,13 @@
 import ast
 import atexit
 import builtins
+import inspect
 import json
 import os
 import sys
 
 import _host
-from _codeact import answer, displays, errors, seeds, variables
+from _codeact import answer, displays, door, errors, loop, people, seeds, tools, variables
 
 _main = sys.modules["__main__"].__dict__
 _LONGEST_RESULT = 100_000
@@ -61,6 +62,8 @@ def _run(turn):
     for key, value in turn.get("env", ()):
         os.environ[key] = value
     _main.update(turn.get("bind", ()))
+    people.asks = "asks" in turn
+    tools.forget()
     if "agent" in turn:
         builtins.final_answer = answer.final_answer
         if not callable(_main.get("final_answer", len)):
@@ -84,6 +87,7 @@ def _run(turn):
             # The exception's own class was made to fail when looked at.
             name = type.__dict__["__name__"].__get__(type(error))
             end = _failed(name, "an exception that cannot be shown")
+    door.end()
     try:
         displays.figures()
     except BaseException as error:
@@ -127,27 +131,32 @@ def _at_exit(turn):
 
 
 def _execute(code, name, end):
-    tree = compile(code, name, "exec", ast.PyCF_ONLY_AST, True)
+    tree = compile(code, name, "exec", ast.PyCF_ONLY_AST | _AWAIT, True)
     body = tree.body
     last = None
     # As in a notebook: the final expression is shown, unless a semicolon follows it.
     if body and isinstance(body[-1], ast.Expr) and not _is_quiet(code, body[-1]):
         last = ast.Expression(body.pop().value)
-    flags = 0
+    flags = _AWAIT
     if body or last is None:
         # Both are compiled before either runs, so that a syntax error leaves nothing done.
-        body = compile(tree, name, "exec", 0, True)
-        flags = body.co_flags & _FUTURE
+        body = compile(tree, name, "exec", flags, True)
+        flags |= body.co_flags & _FUTURE
     if last is not None:
         last = compile(last, name, "eval", flags, True)
     if body:
-        exec(body, _main)
+        _evaluate(body)
     if last is not None:
-        value = eval(last, _main)
+        value = _evaluate(last)
         if value is not None:
             _main["_"] = value
             end["result"] = errors.shorten(repr(value), _LONGEST_RESULT)
             displays.value(value)
+
+
+def _evaluate(code):
+    value = eval(code, _main)
+    return loop.run(value) if code.co_flags & inspect.CO_COROUTINE else value
 
 
 def _is_quiet(code, last):
@@ -167,6 +176,7 @@ def _future_flags():
 
 
 _FUTURE = _future_flags()
+_AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 def _status(code):

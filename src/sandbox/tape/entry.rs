@@ -8,8 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use crate::sandbox::toolbox::ToolCall;
+
 /// What the guest asks of the world outside.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Call {
     /// The time of day.
@@ -26,6 +28,16 @@ pub(crate) enum Call {
     Read { path: Arc<str>, at: u64, len: usize },
     /// Somebody outside.
     Ask { request: serde_json::Value },
+    /// Which tools there are.
+    Tools,
+    /// What a tool takes and gives.
+    Describe { tool: String },
+    /// A tool's answer to a call.
+    Tool { call: Option<Box<ToolCall>> },
+    /// The begin of a call that goes on beside the code.
+    Start { call: Option<Box<ToolCall>> },
+    /// The first of those that is done within a time, in nanoseconds.
+    Wait { ns: Option<u64> },
 }
 
 impl fmt::Display for Call {
@@ -42,6 +54,17 @@ impl fmt::Display for Call {
                     "a read of {len} bytes at byte {at} of {path:?} in a mount"
                 )
             }
+            Self::Tools => write!(f, "the list of tools"),
+            Self::Describe { tool } => write!(f, "the description of {tool:?}"),
+            Self::Tool { call } | Self::Start { call } => {
+                let (tool, args) = match call {
+                    Some(call) => (&*call.tool, call.args.shown().to_string()),
+                    None => ("?", String::new()),
+                };
+                let args: String = args.chars().take(200).collect();
+                write!(f, "a call of {tool:?} with {args}")
+            }
+            Self::Wait { .. } => write!(f, "a wait for the calls under way"),
             Self::Ask { request } => {
                 let request: String = request.to_string().chars().take(200).collect();
                 write!(f, "a question outside, {request}")
@@ -67,6 +90,8 @@ impl Entry {
         let call = match &self.call {
             Call::List { path } | Call::Open { path } | Call::Read { path, .. } => path.len(),
             Call::Ask { request } => request.to_string().len(),
+            Call::Tool { call: Some(call) } | Call::Start { call: Some(call) } => call.args.size(),
+            Call::Describe { tool } => tool.len(),
             _ => 0,
         };
         size_of::<Self>() + call + self.answer.get().len()

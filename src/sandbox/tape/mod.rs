@@ -157,6 +157,16 @@ pub(crate) async fn told_later<T: Serialize + DeserializeOwned>(
     }
 }
 
+/// Whether the call that the tape tells next is such a one; `None` where nothing is told again.
+pub(crate) fn next_is(such: impl FnOnce(&Call) -> bool) -> Option<bool> {
+    let tape = TAPE.try_with(Tape::clone).ok()?;
+    tape.state(|state| match state.entries.get(state.next) {
+        Some(entry) => Some(such(&entry.call)),
+        None if state.then == Then::GoOn => None,
+        None => Some(false),
+    })
+}
+
 /// Whether the running turn has a tape.
 pub(crate) fn is_on() -> bool {
     TAPE.try_with(|_| ()).is_ok()

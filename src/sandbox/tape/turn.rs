@@ -34,6 +34,8 @@ pub(crate) struct Script {
     /// Whether it has a stdin of its own.
     stdin: bool,
     agent: bool,
+    /// Whether somebody can be asked in place of stdin.
+    asks: bool,
     variables: bool,
     transactional: bool,
     last: bool,
@@ -50,6 +52,7 @@ impl Script {
             bind: turn.bind.clone(),
             stdin: turn.stdin.is_some(),
             agent: turn.agent,
+            asks: turn.asks(),
             variables: turn.variables,
             transactional: turn.transactional,
             last,
@@ -66,6 +69,7 @@ impl Script {
         turn.bind.clone_from(&self.bind);
         turn.stdin = self.stdin.then(Stdin::default);
         turn.agent = self.agent;
+        turn.told_asks = Some(self.asks);
         turn.variables = self.variables;
         turn.transactional = self.transactional;
         turn

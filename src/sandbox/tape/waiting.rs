@@ -9,6 +9,7 @@ use std::io::{BufReader, Read};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -42,19 +43,56 @@ type Asked = Pin<Box<dyn Future<Output = Reply> + Send>>;
 
 /// Answers what the code of a turn asks of the world outside.
 #[derive(Clone)]
-pub struct Answers(Arc<dyn Fn(Value) -> Asked + Send + Sync>);
+pub struct Answers {
+    ask: Arc<dyn Fn(Value) -> Asked + Send + Sync>,
+    may_wait: bool,
+}
 
 impl Answers {
-    /// Asks `answer`, with what the code has sent. The code chooses all of it.
+    /// Asks `answer`, with what the code has sent. The code chooses all of it but `approve`.
+    ///
+    /// The code sends `{"question": TEXT, "choices": [TEXT, …] or null}`, which is answered with a text.
+    /// Before a call of a tool that needs approval it is `{"approve": {"tool": NAME, "arguments": {…}}}`,
+    /// and any answer but `false` approves.
+    ///
+    /// Since a turn whose question is left open may be put away, all that the turn is told from outside
+    /// is kept in memory until it ends; [`Answers::at_once`] needs none.
     pub fn new<F>(answer: impl Fn(Value) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = Reply> + Send + 'static,
     {
-        Self(Arc::new(move |request| Box::pin(answer(request))))
+        Self {
+            ask: Arc::new(move |request| Box::pin(answer(request))),
+            may_wait: true,
+        }
+    }
+
+    /// As [`Answers::new`], where there always is an answer, or a reason for none.
+    pub fn at_once<F>(answer: impl Fn(Value) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = Result<Value, String>> + Send + 'static,
+    {
+        let ask = move |request| {
+            let answer = answer(request);
+            async move { answer.await.map_or_else(Reply::Refused, Reply::Now) }
+        };
+        Self {
+            may_wait: false,
+            ..Self::new(ask)
+        }
+    }
+
+    pub(crate) fn may_wait(&self) -> bool {
+        self.may_wait
     }
 
     /// Asks, or tells again what the turn's tape has. An error stops the turn.
-    pub(crate) async fn ask(answers: Option<&Self>, request: Value) -> Result<Reply, Stop> {
+    /// Nobody is waited for longer than `most`.
+    pub(crate) async fn ask(
+        answers: Option<&Self>,
+        request: Value,
+        most: Duration,
+    ) -> Result<Reply, Stop> {
         let call = Call::Ask {
             request: request.clone(),
         };
@@ -65,7 +103,13 @@ impl Answers {
             return Ok(told);
         }
         let reply = match answers {
-            Some(Self(answer)) => answer(request).await,
+            Some(Self { ask, .. }) => match tokio::time::timeout(most, ask(request)).await {
+                Ok(reply) => reply,
+                Err(_) => {
+                    let minutes = most.as_secs() / 60;
+                    Reply::Refused(format!("there was no answer within {minutes} minutes"))
+                }
+            },
             None => Reply::Refused("nobody outside answers this code".into()),
         };
         Ok(match (reply, tape) {

@@ -3,23 +3,28 @@
 //! The guest's runner fetches its turn and reports the turn's end through it, as JSON frames. A
 //! frame's size is checked before a byte of it is read; calls and bytes are counted and bounded.
 //! A request that is refused is answered with `{"error": …}`, which the guest raises as a Python
-//! exception: the run goes on.
+//! exception: the run goes on. `turn` has the frames of a turn's begin and end, `outside` those that
+//! reach tools and people.
 
-use std::sync::Arc;
+mod contained;
+mod outside;
+mod turn;
 
+pub(crate) use outside::Outside;
+pub(crate) use turn::{TurnEnd, TurnRequest};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
-use serde_json::{Value, json};
+use serde_json::json;
 use wasmtime::{Caller, Linker};
 
 use super::display::Display;
-use super::execution::Exception;
 use super::host::{GuestState, Host};
 use super::limits::Limits;
-use super::stop::Stop;
-use super::tape::{Answers, Reply};
 use super::wasi::Errno;
+use outside::{ASK, TOOLS};
 
 /// The largest frame either side may send, in bytes.
 const MAX_FRAME: u32 = 32 << 20;
@@ -39,103 +44,8 @@ const DISPLAY: &[u8] = br#"{"op":"display""#;
 /// Followed by a descriptor and `}`.
 const DUP: &[u8] = br#"{"op":"dup","fd":"#;
 
-/// A question to the world outside.
-const ASK: &[u8] = br#"{"op":"ask","request":"#;
-
 /// The most displays of a turn.
 const MAX_DISPLAYS: usize = 100;
-
-/// The largest report of a turn's end, in bytes; the runner shortens what it sends to far less.
-const MAX_END: usize = 4 << 20;
-/// The most values in an answer; the runner sends no more.
-const MAX_VALUES: usize = 500_000;
-
-/// A turn, as the guest's runner gets it.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct TurnRequest {
-    #[serde(serialize_with = "as_str")]
-    pub(crate) code: Arc<str>,
-    /// The file name in tracebacks, e.g. `<turn 3>`.
-    pub(crate) name: String,
-    /// `sys.argv`, set when given.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) argv: Vec<String>,
-    /// Added to `os.environ`.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) env: Vec<(String, String)>,
-    /// Names bound to strings before the code runs.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) bind: Vec<(String, String)>,
-    /// The session's first turn: seed what is seeded.
-    #[serde(skip_serializing_if = "is_false")]
-    pub(crate) first: bool,
-    /// The folder of packages beside the pack's own, on the first turn.
-    #[serde(
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "as_str_option"
-    )]
-    pub(crate) site: Option<Arc<str>>,
-    /// Nothing follows: run what `atexit` has registered.
-    #[serde(skip_serializing_if = "is_false")]
-    pub(crate) last: bool,
-    /// Tell the variables at the end.
-    #[serde(skip_serializing_if = "is_false")]
-    pub(crate) variables: bool,
-    /// Offer `final_answer`.
-    #[serde(skip_serializing_if = "is_false")]
-    pub(crate) agent: bool,
-}
-
-fn is_false(flag: &bool) -> bool {
-    !*flag
-}
-
-fn as_str_option<S: serde::Serializer>(text: &Option<Arc<str>>, to: S) -> Result<S::Ok, S::Error> {
-    text.as_deref().serialize(to)
-}
-
-fn as_str<S: serde::Serializer>(text: &Arc<str>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_str(text)
-}
-
-/// How a turn ended, as the guest tells it. All of it is the guest's word: data, never trusted.
-#[derive(Debug, Default)]
-pub(crate) struct TurnEnd {
-    /// The final expression's `repr`.
-    pub(crate) result: Option<String>,
-    /// The uncaught exception.
-    pub(crate) error: Option<Exception>,
-    /// The status given to `sys.exit`.
-    pub(crate) exit: Option<i64>,
-    /// The value given to `final_answer`, if it was called.
-    pub(crate) answer: Option<Value>,
-    /// Name, type and short form of each variable, where they were asked for.
-    pub(crate) variables: Vec<(String, String, String)>,
-}
-
-/// The frame that tells it. Fields that are not asked for are skipped without being stored, and
-/// an answer is taken apart only after its size is known.
-#[derive(Deserialize)]
-struct EndFrame<'a> {
-    #[serde(rename = "op")]
-    _op: IgnoredAny,
-    #[serde(default)]
-    result: Option<String>,
-    #[serde(default)]
-    error: Option<Exception>,
-    #[serde(default)]
-    exit: Option<i64>,
-    #[serde(default, borrow)]
-    answer: Option<AnswerFrame<'a>>,
-    #[serde(default)]
-    variables: Vec<(String, String, String)>,
-}
-
-#[derive(Deserialize)]
-struct AnswerFrame<'a> {
-    #[serde(borrow)]
-    value: &'a RawValue,
-}
 
 #[derive(Deserialize)]
 struct DisplayFrame<'a> {
@@ -145,37 +55,6 @@ struct DisplayFrame<'a> {
     data: &'a str,
 }
 
-impl TurnEnd {
-    fn read(frame: &[u8]) -> Result<Self, String> {
-        if frame.len() > MAX_END {
-            return Err(format!(
-                "the turn's result and answer have {} bytes; at most {MAX_END} are taken",
-                frame.len()
-            ));
-        }
-        let unreadable = |e| format!("the host cannot read this report: {e}");
-        let frame: EndFrame = serde_json::from_slice(frame).map_err(unreadable)?;
-        let answer = match frame.answer {
-            None => None,
-            Some(AnswerFrame { value }) => {
-                // Each value but the first follows one of these; text may hold some as well.
-                let values = value.get().bytes().filter(|b| b",[{".contains(b)).count();
-                if values > MAX_VALUES {
-                    return Err(format!("the answer has more than {MAX_VALUES} values"));
-                }
-                Some(serde_json::from_str(value.get()).map_err(unreadable)?)
-            }
-        };
-        Ok(Self {
-            result: frame.result,
-            error: frame.error,
-            exit: frame.exit,
-            answer,
-            variables: frame.variables,
-        })
-    }
-}
-
 /// The door's state during one turn.
 #[derive(Debug, Default)]
 pub(crate) struct Door {
@@ -183,9 +62,7 @@ pub(crate) struct Door {
     pub(crate) pending: Option<Vec<u8>>,
     pub(crate) ended: Option<TurnEnd>,
     pub(crate) displays: Vec<Display>,
-    answers: Option<Answers>,
-    /// What was asked and could not be answered yet.
-    pub(crate) waiting: Option<Value>,
+    pub(crate) outside: Outside,
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
     max_calls: u64,
@@ -193,10 +70,10 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    pub(crate) fn new(limits: &Limits, pending: Vec<u8>, answers: Option<Answers>) -> Self {
+    pub(crate) fn new(limits: &Limits, pending: Vec<u8>, outside: Outside) -> Self {
         Self {
             pending: Some(pending),
-            answers,
+            outside,
             max_calls: limits.door_calls,
             max_bytes: limits.door_bytes,
             ..Self::default()
@@ -248,12 +125,20 @@ impl Door {
     }
 
     fn take_display(&mut self, frame: &[u8]) -> Result<(), String> {
+        let frame: DisplayFrame =
+            serde_json::from_slice(frame).map_err(|e| format!("this is no display: {e}"))?;
+        let bytes = STANDARD
+            .decode(frame.data)
+            .map_err(|e| format!("the data is no base64: {e}"))?;
+        self.show(frame.mime, bytes)
+    }
+
+    /// Adds to what the turn shows.
+    fn show(&mut self, mime: &str, bytes: Vec<u8>) -> Result<(), String> {
         if self.displays.len() >= MAX_DISPLAYS {
             return Err(format!("a turn may show {MAX_DISPLAYS} things"));
         }
-        let frame: DisplayFrame =
-            serde_json::from_slice(frame).map_err(|e| format!("this is no display: {e}"))?;
-        let display = Display::new(&self.displays, frame.mime, frame.data)?;
+        let display = Display::new(&self.displays, mime, bytes)?;
         self.displays.push(display);
         Ok(())
     }
@@ -273,24 +158,6 @@ impl Door {
             refusal("the host has nothing for this request")
         }
     }
-}
-
-/// Asks the world outside what `rest`, a frame without its beginning, holds; the guest waits. A door
-/// whose budget is used up asks nobody.
-async fn ask(host: &mut Host, rest: &[u8]) -> Result<Vec<u8>, Stop> {
-    let request = (rest.strip_suffix(b"}")).and_then(|json| serde_json::from_slice(json).ok());
-    let Some(request) = request else {
-        return Ok(refusal("this is no question"));
-    };
-    let reply = Answers::ask(host.door.answers.clone().as_ref(), Value::clone(&request)).await?;
-    Ok(match reply {
-        Reply::Now(answer) => json!({ "answer": answer }).to_string().into_bytes(),
-        Reply::Refused(why) => refusal(&why),
-        Reply::Later => {
-            host.door.waiting = Some(request);
-            return Err(Stop::PutAway);
-        }
-    })
 }
 
 /// A second descriptor for what `rest`, a frame without its beginning, names: the C library has no
@@ -336,18 +203,21 @@ async fn call(
     };
     let (bytes, host) = memory.data_and_store_mut(&mut *caller);
     let start = ptr as usize;
-    let question = bytes
-        .get(start..start.saturating_add(len.min(MAX_FRAME) as usize))
-        .and_then(|frame| frame.strip_prefix(ASK));
-    let answer = if let (Some(question), 0..=MAX_FRAME) = (question, len) {
+    let frame = match len {
+        0..=MAX_FRAME => bytes.get(start..start + len as usize),
+        _ => None,
+    };
+    let outside = frame.filter(|frame| frame.starts_with(ASK) || frame.starts_with(TOOLS));
+    let answer = if let Some(frame) = outside {
         host.door.calls += 1;
         host.door.bytes += u64::from(len);
-        let answer = match host.door.has_budget() {
-            true => ask(host, question).await?,
-            false => host.door.refuse(),
+        let answer = match (host.door.has_budget(), frame.strip_prefix(ASK)) {
+            (false, _) => host.door.refuse(),
+            (true, Some(question)) => outside::ask(host, question).await?,
+            (true, None) => outside::serve(host, frame).await?,
         };
         host.door.bytes += answer.len() as u64;
-        host.work(4096 + 16 * (u64::from(len) + answer.len() as u64))?;
+        host.work(4096 + u64::from(len) + answer.len() as u64)?;
         answer
     } else if len > MAX_FRAME {
         host.door.calls += 1;
@@ -355,7 +225,7 @@ async fn call(
             "a request to the host may have {MAX_FRAME} bytes, this one has {len}"
         ))
     } else {
-        let Some(frame) = bytes.get(start..start + len as usize) else {
+        let Some(frame) = frame else {
             return Ok(FAULT);
         };
         let answer = match frame.strip_prefix(DUP) {

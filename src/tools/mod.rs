@@ -1,0 +1,166 @@
+//! What code in the sandbox can reach: functions of the host, MCP servers, the network.
+//!
+//! A [`Tool`] is a name, a description, schemas and an async function; in Python it is a real function,
+//! `tools.NAME`. [`Tools`] is what a sandbox is given: tools of the host's own, of programs
+//! ([`script`]), of MCP servers ([`mcp`]), and the hosts that HTTP requests may go to ([`net`]), with
+//! rules of who approves what ([`Approval`]). `python` tells a tool in Python's terms, `turn` is what one
+//! turn has of all of it: there every bound is held, and every answer loses the secrets it may have.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use codeact::tools::{Tool, Tools};
+//!
+//! #[derive(serde::Deserialize, schemars::JsonSchema)]
+//! struct Query { item: String }
+//!
+//! let price = Tool::new("price", "The price of an item", |query: Query| async move {
+//!     Ok(query.item.len())
+//! })?;
+//! let sandbox = codeact::Sandbox::new().await?.tools(Tools::new().tool(price)?);
+//! sandbox.run("tools.price(item='pear') + 1").await?;
+//! # Ok(())
+//! # }
+//! ```
+
+mod approval;
+mod python;
+pub mod script;
+#[cfg(test)]
+mod tests;
+mod tool;
+mod turn;
+
+pub use approval::Approval;
+pub use tool::{Bytes, Tool, ToolFailure, ToolLimits};
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::sandbox::{OpenToolbox, Toolbox};
+
+/// Names in `tools` that are its own.
+const RESERVED: [&str; 5] = [
+    "search",
+    "describe",
+    "ToolError",
+    "ToolArgumentError",
+    "ToolDenied",
+];
+
+/// The most tools of one place, and so the longest list that is told.
+const MAX_TOOLS: usize = 10_000;
+
+/// Why tools cannot be offered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ToolsError {
+    /// A tool is not one that Python could call.
+    #[error("the tool `{name}` cannot be offered: {why}")]
+    Tool {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Two tools have the same name in Python.
+    #[error("there are two tools named `{name}`; rename one of them")]
+    Clash {
+        /// The name in Python.
+        name: String,
+    },
+}
+
+/// Tools by their names in Python.
+type Named = BTreeMap<String, Arc<Tool>>;
+
+/// Where tools come from whose list may change.
+trait Source: Send + Sync {
+    /// Those that there are now.
+    fn tools(&self) -> Arc<Named>;
+}
+
+/// All that code in a sandbox can call. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Tools {
+    own: Arc<Named>,
+    sources: Vec<Arc<dyn Source>>,
+    approvals: Arc<[Approval]>,
+}
+
+impl fmt::Debug for Tools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Tools({} of the host's own)", self.own.len())
+    }
+}
+
+impl Tools {
+    /// None.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a tool.
+    ///
+    /// # Errors
+    ///
+    /// [`ToolsError`] when Python could not tell it from another one.
+    pub fn tool(mut self, tool: Tool) -> Result<Self, ToolsError> {
+        let name = tool.name.clone();
+        let top = name.split('.').next().unwrap_or_default();
+        if RESERVED.contains(&top) {
+            let why = "that name is one of `tools` itself".to_owned();
+            return Err(ToolsError::Tool { name, why });
+        }
+        let inside = |outer: &str, inner: &str| {
+            (inner.strip_prefix(outer)).is_some_and(|rest| rest.starts_with('.') || rest.is_empty())
+        };
+        let clash = |other: &&String| inside(other, &name) || inside(&name, other);
+        if self.own.keys().any(|other| clash(&other)) {
+            return Err(ToolsError::Clash { name });
+        }
+        if self.own.len() >= MAX_TOOLS {
+            let why = format!("there are {MAX_TOOLS} tools already");
+            return Err(ToolsError::Tool { name, why });
+        }
+        Arc::make_mut(&mut self.own).insert(name, Arc::new(tool));
+        Ok(self)
+    }
+
+    /// Who says whether a call may be made. Of several rules whose pattern fits, the last decides; a
+    /// call that none fits may be made.
+    #[must_use]
+    pub fn approvals(mut self, rules: impl IntoIterator<Item = Approval>) -> Self {
+        self.approvals = self.approvals.iter().cloned().chain(rules).collect();
+        self
+    }
+
+    /// All that there are now, by name.
+    pub fn list(&self) -> Vec<Arc<Tool>> {
+        let mut all: BTreeMap<&String, &Arc<Tool>> = self.own.iter().collect();
+        let others: Vec<_> = self.sources.iter().map(|source| source.tools()).collect();
+        for (name, tool) in others.iter().flat_map(|tools| tools.iter()) {
+            all.entry(name).or_insert(tool);
+        }
+        all.into_values().take(MAX_TOOLS).cloned().collect()
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<Tool>> {
+        let own = self.own.get(name).cloned();
+        own.or_else(|| (self.sources.iter()).find_map(|source| source.tools().get(name).cloned()))
+    }
+}
+
+impl Toolbox for Tools {
+    fn open(&self) -> Arc<dyn OpenToolbox> {
+        Arc::new(turn::OpenTools::new(self.clone()))
+    }
+}
+
+/// The list as the guest gets it.
+fn listing(tools: &[Arc<Tool>]) -> Value {
+    let line = |tool: &Arc<Tool>| json!([tool.name(), python::summary(tool.description())]);
+    json!({ "tools": tools.iter().map(line).collect::<Vec<_>>() })
+}

@@ -1,0 +1,114 @@
+//! What one turn has of the tools: the calls it has made, and the bounds on them.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
+
+use super::{ToolFailure, Tools, approval, listing};
+use crate::sandbox::{FailureKind, Gate, OpenToolbox, ToolCall, ToolReply};
+
+pub(super) struct OpenTools {
+    tools: Tools,
+    /// How often each was called.
+    calls: Mutex<HashMap<String, u64>>,
+}
+
+impl OpenTools {
+    pub(super) fn new(tools: Tools) -> Self {
+        Self {
+            tools,
+            calls: Mutex::default(),
+        }
+    }
+
+    /// Counts a call of `tool`; whether there may be one more.
+    fn count(&self, tool: &str, most: u64) -> bool {
+        // Nothing panics while holding it.
+        let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = calls.entry(tool.to_owned()).or_insert(0);
+        *count += 1;
+        *count <= most
+    }
+
+    /// The call, once all that can be said against it has been looked at.
+    fn begin(
+        &self,
+        call: ToolCall,
+    ) -> Result<impl Future<Output = ToolReply> + Send + use<>, ToolReply> {
+        let Some(tool) = self.tools.find(&call.tool) else {
+            let shown: String = call.tool.chars().take(100).collect();
+            let why = format!("there is no tool {shown:?}");
+            return Err(ToolReply::of(FailureKind::Unknown, why));
+        };
+        let limits = &tool.limits;
+        if !self.count(&tool.name, limits.calls) {
+            let why = format!(
+                "this turn's limit of {} calls of {} is used up",
+                limits.calls, tool.name
+            );
+            return Err(ToolReply::failed(why));
+        }
+        let size = call.args.size() as u64;
+        if size > limits.bytes_in {
+            let why = format!(
+                "the arguments of {} may have {} bytes, these have about {size}",
+                tool.name, limits.bytes_in
+            );
+            return Err(ToolReply::of(FailureKind::Arguments, why));
+        }
+        let answer = (tool.call(call.args.into_json())).map_err(|e| told(&tool.name, e))?;
+        Ok(async move {
+            let limits = &tool.limits;
+            let Ok(answer) = tokio::time::timeout(limits.time, answer).await else {
+                let why = format!("{} took longer than {:?}", tool.name, limits.time);
+                return ToolReply::failed(why);
+            };
+            match answer {
+                Ok(payload) if payload.size() as u64 > limits.bytes_out => {
+                    ToolReply::failed(format!(
+                        "the answer of {} has about {} bytes; at most {} are taken",
+                        tool.name,
+                        payload.size(),
+                        limits.bytes_out
+                    ))
+                }
+                Ok(payload) => ToolReply::Done(payload),
+                Err(failure) => told(&tool.name, failure),
+            }
+        })
+    }
+}
+
+/// A failure, with the tool's name where it is about the call.
+fn told(tool: &str, failure: ToolFailure) -> ToolReply {
+    match failure.kind {
+        FailureKind::Arguments => ToolReply::of(
+            FailureKind::Arguments,
+            format!("{tool}: {}", failure.message),
+        ),
+        kind => ToolReply::of(kind, failure.message),
+    }
+}
+
+impl OpenToolbox for OpenTools {
+    fn list(&self) -> Value {
+        listing(&self.tools.list())
+    }
+
+    fn describe(&self, name: &str) -> Option<Value> {
+        Some(self.tools.find(name)?.signature.to_json())
+    }
+
+    fn gate(&self, call: &ToolCall) -> Gate {
+        approval::gate(&self.tools.approvals, &call.tool)
+    }
+
+    fn call(&self, call: ToolCall) -> Pin<Box<dyn Future<Output = ToolReply> + Send>> {
+        match self.begin(call) {
+            Ok(answer) => Box::pin(answer),
+            Err(no) => Box::pin(std::future::ready(no)),
+        }
+    }
+}
