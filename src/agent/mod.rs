@@ -3,7 +3,7 @@
 //! One type and one file per step of the data's way: a task becomes messages (`prompt`), the
 //! model's reply (`ask`) an [`Action`] (`action`), its code an `Execution` (the sandbox), that an
 //! observation (`observation`), and all of it a [`Step`] of the history (`history`), until there
-//! is an answer. [`Agent`] drives it (`run`).
+//! is an answer. [`Agent`] drives it (`run`). `tools` tells the model what its code can call.
 
 mod action;
 mod ask;
@@ -13,7 +13,9 @@ mod observation;
 mod prompt;
 mod repetition;
 mod run;
+mod tools;
 
 pub use action::{Action, MAX_REPLY_BYTES, Mode, parse};
 pub use history::Step;
 pub use run::{Agent, Ending, Run};
+pub use tools::tools_text;

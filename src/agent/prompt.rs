@@ -32,12 +32,17 @@ pub(super) struct Surroundings<'a> {
     pub(super) limits: &'a Limits,
     pub(super) mounts: &'a [Mount],
     pub(super) packages: &'a [SitePackage],
+    /// What there is to call, if anything.
+    pub(super) tools: String,
+    /// Whether there is somebody to ask.
+    pub(super) people: bool,
 }
 
 /// What the model is told first, in the loop.
 pub(super) fn system(around: &Surroundings) -> Message {
     let python = python(around);
     let limits = limits_text(around.limits);
+    let outside = outside(around);
     Message::new(
         Role::System,
         format!(
@@ -74,15 +79,34 @@ cheapest = min(prices, key=prices.get)
 final_answer({{\"shop\": cheapest, \"prices\": prices}})
 ```
 
-{python} {limits}"
+{python} {limits}{outside}"
         ),
     )
+}
+
+/// What the code can call of the world outside.
+fn outside(around: &Surroundings) -> String {
+    let mut text = String::new();
+    if !around.tools.is_empty() {
+        text += &format!(
+            "\n\nThe code can call these functions, in loops and with variables like any other; they are \
+             there already, so do not import or define them:\n\n{}\n\nA call that fails raises ToolError. \
+             To make many calls at once: `await asyncio.gather(*[tools.NAME.aio(...) for ...])`.",
+            around.tools
+        );
+    }
+    if around.people {
+        text += "\n\nOnly if the task cannot be done without asking the user, call \
+                 ask_user(\"question\") in the code; it returns the answer as text.";
+    }
+    text
 }
 
 /// What the model is told first, when it has one reply and its stdout is the answer.
 pub(super) fn system_once(around: &Surroundings) -> Message {
     let python = python(around);
     let limits = limits_text(around.limits);
+    let outside = outside(around);
     Message::new(
         Role::System,
         format!(
@@ -91,7 +115,7 @@ You write one Python program that solves the task. Reply with only the program, 
 block, without any other text. It is run once; what it prints to stdout is the answer, so print \
 exactly what the task asks for and nothing else.
 
-{python} {limits}"
+{python} {limits}{outside}"
         ),
     )
 }
@@ -185,6 +209,8 @@ mod tests {
             limits: &Limits::default(),
             mounts: &[],
             packages: &[],
+            tools: String::new(),
+            people: false,
         };
         let text = system(&around).content;
         for part in [

@@ -9,11 +9,11 @@ use super::ask::Said;
 use super::desk::{Desk, Place};
 use super::history::{History, Step};
 use super::prompt::Surroundings;
-use super::{observation, prompt};
+use super::{observation, prompt, tools_text};
 use crate::error::Error;
 use crate::event::{Event, EventSink};
 use crate::llm::{Message, Model};
-use crate::sandbox::{Cancel, Changes, Execution, Outcome, Sandbox, Session, Turn};
+use crate::sandbox::{Answers, Cancel, Changes, Execution, Outcome, Sandbox, Session, Turn};
 use crate::sessions::NamedSession;
 
 /// How often an answer without code is refused.
@@ -33,6 +33,7 @@ pub struct Agent {
     keep_files: bool,
     variables: bool,
     stdin_text: Option<Arc<str>>,
+    answers: Option<Answers>,
     pub(super) seed: Option<u64>,
     pub(super) events: EventSink,
     pub(super) cancel: Cancel,
@@ -93,6 +94,7 @@ impl Agent {
             keep_files: false,
             variables: false,
             stdin_text: None,
+            answers: None,
             seed: None,
             events: EventSink::none(),
             cancel: Cancel::new(),
@@ -110,6 +112,13 @@ impl Agent {
     #[must_use]
     pub fn stdin_text(mut self, text: impl Into<Arc<str>>) -> Self {
         self.stdin_text = Some(text.into());
+        self
+    }
+
+    /// Who answers what the code asks of people. Default: nobody.
+    #[must_use]
+    pub fn answers(mut self, answers: Answers) -> Self {
+        self.answers = Some(answers);
         self
     }
 
@@ -284,6 +293,8 @@ impl Agent {
             limits: self.sandbox.limits(),
             mounts: self.sandbox.mounts(),
             packages: self.sandbox.packages(),
+            tools: (self.sandbox.toolbox()).map_or_else(String::new, tools_text),
+            people: self.answers.is_some(),
         }
     }
 
@@ -312,6 +323,9 @@ impl Agent {
             turn = turn
                 .bind("stdin_text", &**text)
                 .stdin(text.as_bytes().to_vec());
+        }
+        if let Some(answers) = &self.answers {
+            turn = turn.answers(answers.clone());
         }
         if self.keep_files {
             turn = turn.keep_files();

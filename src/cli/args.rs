@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand};
 use super::settings::{Bytes, Time};
 use crate::pack::Requirement;
 use crate::sandbox::Mount;
+use crate::tools::Approval;
+use crate::tools::script::Script;
 
 /// Run Python that nobody has read, in CPython on WebAssembly with numpy, pandas, scipy and
 /// matplotlib, within limits and with nothing of this machine in reach.
@@ -45,6 +47,8 @@ pub(super) enum Command {
     /// See, undo, copy or move sessions
     #[command(subcommand)]
     Session(Session),
+    /// Show the tools that a run would offer, as the model will see them
+    Tools(ToolsCommand),
     /// Install, list or remove packs (builds of CPython)
     #[command(subcommand)]
     Pack(Pack),
@@ -103,6 +107,8 @@ pub(super) struct Exec {
     #[command(flatten)]
     pub(super) files: FileArgs,
     #[command(flatten)]
+    pub(super) tools: ToolArgs,
+    #[command(flatten)]
     pub(super) limits: LimitArgs,
 }
 
@@ -126,6 +132,8 @@ pub(super) struct Repl {
     pub(super) seed: Option<u64>,
     #[command(flatten)]
     pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) tools: ToolArgs,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
 }
@@ -200,6 +208,10 @@ pub(super) struct Run {
     /// Print events as JSON lines on stdout
     #[arg(long)]
     pub(super) json: bool,
+    /// With --json: read answers to the code's questions from stdin, a line of JSON each; stdin is then
+    /// no input
+    #[arg(long, requires = "json")]
+    pub(super) interactive: bool,
     /// Show the model's replies and observations in full
     #[arg(short, long)]
     pub(super) verbose: bool,
@@ -208,6 +220,8 @@ pub(super) struct Run {
     pub(super) seed: Option<u64>,
     #[command(flatten)]
     pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) tools: ToolArgs,
     #[command(flatten)]
     pub(super) model: ModelArgs,
     #[command(flatten)]
@@ -235,6 +249,30 @@ pub(super) struct FileArgs {
     /// Let --out overwrite files that are there
     #[arg(long, requires = "out")]
     pub(super) force: bool,
+}
+
+/// What of the world outside the code can reach.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Tools")]
+pub(super) struct ToolArgs {
+    /// Let the code call a program, as tools.NAME(...): it gets JSON on stdin and answers on stdout, and
+    /// tells what it takes with --describe or in a .json file beside it (repeatable)
+    #[arg(long = "tool", value_name = "NAME=PROGRAM")]
+    pub(super) tools: Vec<Script>,
+    /// Whether calls whose name fits PATTERN (with `*`) may be made: always, never, or after asking you
+    /// (repeatable; the last that fits decides) [default: always]
+    #[arg(long, value_name = "always|never|ask[:PATTERN]")]
+    pub(super) approve: Vec<Approval>,
+}
+
+/// Show the tools that a run with these options would offer, as the model will see them.
+#[derive(Debug, clap::Args)]
+pub(super) struct ToolsCommand {
+    /// Print a JSON list, with schemas
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) tools: ToolArgs,
 }
 
 /// Which model.

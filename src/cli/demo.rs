@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use super::args::{Demo, FileArgs, Global, ModelArgs, Run};
+use super::args::{Demo, FileArgs, Global, ModelArgs, Run, ToolArgs};
 use super::run::solve;
 use crate::llm::{RecordedModel, Resolved};
 
@@ -30,6 +30,8 @@ pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode>
         session: None,
         record: None,
         files: FileArgs::default(),
+        tools: ToolArgs::default(),
+        interactive: false,
         max_steps: 1,
         json: demo.json,
         verbose: demo.verbose,

@@ -12,7 +12,8 @@ use anyhow::{Context, bail};
 
 use super::args::{Exec, Global};
 use super::mounts::Written;
-use super::{artifacts, exit, input, mounts, replay, session, settings};
+use super::people::Asked;
+use super::{artifacts, exit, input, mounts, replay, session, settings, tools};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
 use crate::sandbox::{Cancel, Turn};
@@ -42,6 +43,9 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
+    let sandbox = tools::grant(sandbox, &exec.tools, report::progress(global.quiet)).await?;
+    let asked = Asked::new(exec.session.is_some(), false);
+    tools::warn_without_people(&exec.tools, &asked, global);
     // Only now: until here Ctrl-C ends the process, and the next start goes on from there.
     let cancel = Cancel::new();
     cancel_on_ctrl_c(&cancel).await;
@@ -61,6 +65,9 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
     if !from_stdin && !std::io::stdin().is_terminal() {
         turn = turn.stdin(input::stdin_on_demand());
     }
+    if let Some(answers) = asked.answers() {
+        turn = turn.answers(answers);
+    }
     if exec.transactional {
         turn = turn.transactional();
     }
@@ -70,7 +77,7 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
     let mut writer = None;
     if !exec.json {
         // Whoever will be asked must see what about: the code cannot hide it.
-        let tame = mounts::will_ask(&exec.files) && !exec.diff;
+        let tame = (mounts::will_ask(&exec.files) && !exec.diff) || exec.tools.may_ask();
         let (events, thread) = live(cancel, tame);
         turn = turn.events(events);
         writer = Some(thread);

@@ -44,20 +44,23 @@ pub(super) fn stdin_on_demand() -> Stdin {
 /// What is typed while the code of a prompt asks for it, line by line. A turn that is stopped leaves
 /// nothing reading, so that the prompt has the terminal again.
 pub(super) fn terminal_line_on_demand() -> Stdin {
-    Stdin::on_demand(|| async {
-        let stopped = Arc::new(AtomicBool::new(false));
-        let _stop = StopOnDrop(stopped.clone());
-        let read = tokio::task::spawn_blocking(move || {
-            wait_for_input(&stopped);
-            if stopped.load(Ordering::Relaxed) {
-                return None;
-            }
-            let mut line = String::new();
-            let n = std::io::stdin().read_line(&mut line).unwrap_or(0);
-            (n > 0).then(|| line.into_bytes())
-        });
-        read.await.ok().flatten()
-    })
+    Stdin::on_demand(terminal_line)
+}
+
+/// A line that is typed; `None` at the end of the input. When nobody waits any more, nothing is read.
+pub(super) async fn terminal_line() -> Option<Vec<u8>> {
+    let stopped = Arc::new(AtomicBool::new(false));
+    let _stop = StopOnDrop(stopped.clone());
+    let read = tokio::task::spawn_blocking(move || {
+        wait_for_input(&stopped);
+        if stopped.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut line = String::new();
+        let n = std::io::stdin().read_line(&mut line).unwrap_or(0);
+        (n > 0).then(|| line.into_bytes())
+    });
+    read.await.ok().flatten()
 }
 
 struct StopOnDrop(Arc<AtomicBool>);

@@ -12,11 +12,13 @@ mod exit;
 mod input;
 mod mounts;
 mod pack;
+mod people;
 mod repl;
 mod replay;
 mod run;
 mod session;
 mod settings;
+mod tools;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -49,7 +51,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Exec(exec) => exec::run(exec, &args.global).await,
             Command::Repl(repl) => repl::run(repl, &args.global).await,
             Command::Replay(replay) => replay::run(replay, &args.global).await,
-            Command::Session(command) => session::run(command, &args.global),
+            Command::Session(command) => session::run(command, &args.global).await,
+            Command::Tools(command) => tools::run(command, &args.global).await,
             Command::Pack(pack) => pack::run(pack, &args.global).await,
         }
     });

@@ -91,7 +91,7 @@ pub(super) fn will_ask(args: &FileArgs) -> bool {
 
 /// What was typed before the question is no answer to it: the code may have asked for it. And what
 /// the code has told the terminal must not hide what it is asked about.
-fn before_asking() {
+pub(super) fn before_asking() {
     #[cfg(unix)]
     let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
     // Plain text, shown, on a line of its own.

@@ -10,8 +10,9 @@ use serde_json::json;
 use super::args::{Global, ModelArgs, Run};
 use super::exec::cancel_on_ctrl_c;
 use super::mounts::Written;
+use super::people::Asked;
 use super::replay::{self, RunNote};
-use super::{artifacts, exit, input, mounts, session, settings};
+use super::{artifacts, exit, input, mounts, session, settings, tools};
 use crate::agent::{self, Agent, Ending};
 use crate::event::EventSink;
 use crate::llm::{ModelOptions, Resolved, resolve};
@@ -27,7 +28,7 @@ pub(super) async fn run(run: Run, global: &Global) -> anyhow::Result<ExitCode> {
     let stdin = std::io::stdin();
     let (task, input) = if run.task == "-" {
         (input::text("the task", stdin.lock())?, None)
-    } else if stdin.is_terminal() {
+    } else if run.interactive || stdin.is_terminal() {
         (run.task.clone(), None)
     } else {
         let input = input::text("stdin", stdin.lock())?;
@@ -60,15 +61,11 @@ pub(super) async fn solve(
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
+    let sandbox = tools::grant(sandbox, &run.tools, events(run, global)).await?;
+    let asked = Asked::new(run.session.is_some(), run.interactive);
+    tools::warn_without_people(&run.tools, &asked, global);
     let cancel = Cancel::new();
     cancel_on_ctrl_c(&cancel).await;
-    let events = if run.json {
-        report::json::lines()
-    } else if global.quiet {
-        EventSink::none()
-    } else {
-        report::human::steps(run.verbose)
-    };
     let mut kept = match &run.session {
         Some(name) => Some(session::store()?.open(name, &sandbox)?),
         None => None,
@@ -97,9 +94,12 @@ pub(super) async fn solve(
     let mut agent = Agent::new(model, sandbox)
         .max_steps(run.max_steps)
         .seed(run.seed)
-        .events(events)
+        .events(events(run, global))
         .cancel(cancel)
         .keep_files(run.files.out.is_some());
+    if let Some(answers) = asked.answers() {
+        agent = agent.answers(answers);
+    }
     if let Some(input) = input {
         agent = agent.stdin_text(Arc::<str>::from(input));
     }
@@ -141,6 +141,16 @@ pub(super) async fn solve(
     // The answer is out, whatever became of the files.
     written?;
     Ok(code)
+}
+
+fn events(run: &Run, global: &Global) -> EventSink {
+    if run.json {
+        report::json::lines()
+    } else if global.quiet {
+        EventSink::none()
+    } else {
+        report::human::steps(run.verbose)
+    }
 }
 
 /// Tells how a run ended, on stdout when there is an answer.

@@ -20,7 +20,7 @@ pub(super) fn store() -> anyhow::Result<SessionStore> {
     Ok(SessionStore::new(&dirs))
 }
 
-pub(super) fn run(command: Session, global: &Global) -> anyhow::Result<ExitCode> {
+pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<ExitCode> {
     let store = store()?;
     let mut out = io::stdout().lock();
     let say = |text: String| {

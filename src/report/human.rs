@@ -42,6 +42,20 @@ fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<(
             }
             Ok(())
         }
+        Event::Tool {
+            tool,
+            arguments,
+            error,
+            wall_ms,
+            ..
+        } => {
+            let ended = match error {
+                None => format!("{wall_ms} ms"),
+                Some(why) => format!("{wall_ms} ms: {}", one_line(why)),
+            };
+            let call = one_line(&format!("{tool} {arguments}"));
+            writeln!(err, "{DIM}  > {call} ({ended}){RESET}")
+        }
         Event::Output { text, .. } => write!(err, "{}", shown(text)),
         Event::Observation { text, .. } if verbose => writeln!(err, "{}", shown(text)),
         Event::Observation {

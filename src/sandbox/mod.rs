@@ -206,6 +206,11 @@ impl Sandbox {
         self
     }
 
+    /// What its sessions can call, where something was granted.
+    pub fn toolbox(&self) -> Option<&dyn Toolbox> {
+        self.grants.toolbox.as_ref().map(|toolbox| &*toolbox.0)
+    }
+
     /// The packages that were added to those of the pack, with what they depend on.
     pub fn packages(&self) -> &[SitePackage] {
         &self.grants.packages

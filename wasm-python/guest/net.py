@@ -5,23 +5,18 @@ Names are resolved by the host: an address holds the name itself.
 
 import errno
 import itertools
-import select
-import selectors
 import socket
-import time
+import sys
 
 from _codeact import door, tls, wire
 
 _NO_NETWORK = "the sandbox has no network; use the data and tools you were given"
-_NEVER = "nothing can ever arrive on these sockets: a request has to be written first"
 _FLAGS = getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0)
 
 _plain_socket = socket.socket
-_plain_select = select.select
-_plain_poll = select.poll
 
-# The connections that are open, by a number beyond those of files.
-_links = {}
+# The sockets that are open, by a number beyond those of files.
+links = {}
 _numbers = itertools.count(1 << 20)
 
 
@@ -30,30 +25,44 @@ class _Link:
 
     wire = peer = None
 
+    @property
+    def readable(self):
+        return self.wire is None or self.wire.readable
 
-def no_network():
-    return OSError(errno.ENOTSUP, _NO_NETWORK)
+
+def _refused(name, error):
+    if name in ("$http", "$http_reach"):
+        return OSError(errno.ENOTSUP, _NO_NETWORK)
+    # A connection of an earlier turn, whose response the host has let go.
+    return ConnectionResetError(errno.ECONNRESET, str(error))
 
 
 def call(name, args):
     """Asks the host; without a network it refuses."""
     try:
         return door.call(name, args)
-    except door.ToolError:
-        raise no_network() from None
+    except door.ToolError as error:
+        raise _refused(name, error) from None
 
 
 async def acall(name, args):
     """As `call`; others go on meanwhile."""
     try:
         return await door.acall(name, args)
-    except door.ToolError:
-        raise no_network() from None
+    except door.ToolError as error:
+        raise _refused(name, error) from None
 
 
-def reach(host=None, port=None):
-    """Raises where there is no network, or where the host already says no to `host`."""
-    reply = call("$http_reach", {"host": host, "port": port})
+def reach(host=None, port=None, timeout=None):
+    """Raises where there is no network, or where the host says no before any request."""
+    _check(call("$http_reach", {"host": host, "port": port, "timeout": timeout}))
+
+
+async def areach(host, port=None):
+    _check(await acall("$http_reach", {"host": host, "port": port, "timeout": None}))
+
+
+def _check(reply):
     if reply and "failed" in reply:
         raise wire.failure(reply)
 
@@ -89,7 +98,7 @@ class Socket(_plain_socket):
         self._io_refs = 0
         self._closed = True
         self._timeout = socket.getdefaulttimeout()
-        if fileno is not None and fileno not in _links:
+        if fileno is not None and fileno not in links:
             raise OSError(errno.EBADF, "not the number of an open socket")
         self._family = socket.AF_INET if family == -1 else family
         self._type = (socket.SOCK_STREAM if type == -1 else type) & ~_FLAGS
@@ -102,8 +111,8 @@ class Socket(_plain_socket):
             ):
                 raise wire.unsupported()
             fileno = next(_numbers)
-            _links[fileno] = _Link()
-        self._number, self._link = fileno, _links[fileno]
+            links[fileno] = _Link()
+        self._number, self._link = fileno, links[fileno]
         self._closed = False
 
     def __del__(self):
@@ -144,12 +153,23 @@ class Socket(_plain_socket):
         return wire_.take(most)
 
     def connect(self, address):
+        host, port = self._peer(address)
+        reach(host, port, self._timeout or None)
+        self._join(host, port)
+
+    async def _aconnect(self, address):
+        host, port = self._peer(address)
+        await areach(host, port)
+        self._join(host, port)
+
+    def _peer(self, address):
         if self._link is None:
             raise OSError(errno.EBADF, "Bad file descriptor")
         if self._link.wire is not None:
             raise OSError(errno.EISCONN, "Socket is connected")
-        host, port = _name(address[0]), address[1]
-        reach(host, port)
+        return name(address[0]), address[1]
+
+    def _join(self, host, port):
         self._link.wire = wire.Wire(host, port)
         self._link.peer = (host, port, 0, 0) if self._family == socket.AF_INET6 else (host, port)
 
@@ -186,9 +206,9 @@ class Socket(_plain_socket):
 
     def _real_close(self, _ss=None):
         number, link, self._link = self._number, self._link, None
-        if link is None or _links.get(number) is not link:
+        if link is None or links.get(number) is not link:
             return
-        del _links[number]
+        del links[number]
         if link.wire is not None:
             try:
                 _carry(link.wire.leave(self._timeout or None))
@@ -238,7 +258,9 @@ class Socket(_plain_socket):
     def bind(self, address):
         # As `source_address`, which the host chooses; not in order to listen.
         if address[1] != 0:
-            raise wire.unsupported("the sandbox cannot serve: it only makes HTTP and HTTPS requests")
+            raise wire.unsupported(
+                "the sandbox cannot serve: it only makes HTTP and HTTPS requests"
+            )
 
     def _refuse(self, *args, **kwargs):
         raise wire.unsupported()
@@ -250,7 +272,8 @@ Socket.__name__ = Socket.__qualname__ = "socket"
 Socket.__module__ = "socket"
 
 
-def _name(host):
+def name(host):
+    """A host's name as it goes over the network."""
     if isinstance(host, (bytes, bytearray)):
         host = host.decode("ascii")
     return host if host.isascii() else host.encode("idna").decode("ascii")
@@ -258,22 +281,28 @@ def _name(host):
 
 def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
     """One address, which holds the name."""
-    host = "localhost" if host is None else _name(host)
+    if host is not None:
+        reach(name(host))
+    return addresses(host, port, family, type)
+
+
+def addresses(host, port, family, type):
+    """The answer of `getaddrinfo`, for a host that may be reached."""
+    host = "localhost" if host is None else name(host)
     if isinstance(port, (bytes, bytearray)):
         port = port.decode("ascii")
     if isinstance(port, str):
         port = {"": 0, "http": 80, "https": 443}.get(port, port)
         if isinstance(port, str) and not (port.isascii() and port.isdigit()):
             raise socket.gaierror(socket.EAI_SERVICE, "Servname not supported")
-    port = int(port or 0)
-    reach(host, port)
     if type & ~_FLAGS not in (0, socket.SOCK_STREAM):
-        raise socket.gaierror(socket.EAI_SOCKTYPE, "the sandbox's network has TCP only, for HTTP(S)")
+        raise socket.gaierror(
+            socket.EAI_SOCKTYPE, "the sandbox's network has TCP only, for HTTP(S)"
+        )
+    port = int(port or 0)
     family = family or (socket.AF_INET6 if ":" in host else socket.AF_INET)
     address = (host, port, 0, 0) if family == socket.AF_INET6 else (host, port)
-    return [
-        (socket.AddressFamily(family), socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)
-    ]
+    return [(socket.AddressFamily(family), socket.SOCK_STREAM, socket.IPPROTO_TCP, "", address)]
 
 
 def _no_lookup(host, *args):
@@ -286,81 +315,6 @@ def _no_lookup(host, *args):
 def _refuse(*args, **kwargs):
     reach()
     raise wire.unsupported()
-
-
-def _link_of(thing):
-    number = thing if isinstance(thing, int) else thing.fileno()
-    return _links.get(number)
-
-
-def _ready(link):
-    return link.wire is None or link.wire.readable
-
-
-def _select(rlist, wlist, xlist, timeout=None):
-    """`select.select` for sockets, and what it is without them."""
-    ours = [one for one in rlist if (link := _link_of(one)) and _ready(link)]
-    out = [one for one in wlist if _link_of(one)]
-    rest = [[one for one in these if not _link_of(one)] for these in (rlist, wlist, xlist)]
-    if ours or out:
-        timeout = 0
-    elif len(rest[0]) < len(rlist) and not any(rest):
-        _wait(timeout)
-        return [], [], []
-    files = _plain_select(*rest, timeout)
-    return ours + files[0], out + files[1], files[2]
-
-
-def _wait(seconds):
-    if seconds is None or seconds < 0:
-        raise wire.unsupported(_NEVER)
-    if seconds:
-        time.sleep(seconds)
-
-
-class Poll:
-    """`select.poll` for sockets, and what it is without them."""
-
-    def __init__(self):
-        self._files = _plain_poll()
-        self._others = 0
-        self._masks = {}
-
-    def register(self, fd, eventmask=select.POLLIN | select.POLLPRI | select.POLLOUT):
-        number = fd if isinstance(fd, int) else fd.fileno()
-        if number in _links:
-            self._masks[number] = eventmask
-        else:
-            self._files.register(number, eventmask)
-            self._others += 1
-
-    def modify(self, fd, eventmask):
-        number = fd if isinstance(fd, int) else fd.fileno()
-        if number in self._masks:
-            self._masks[number] = eventmask
-        else:
-            self._files.modify(number, eventmask)
-
-    def unregister(self, fd):
-        number = fd if isinstance(fd, int) else fd.fileno()
-        if self._masks.pop(number, None) is None:
-            self._files.unregister(number)
-            self._others -= 1
-
-    def poll(self, timeout=None):
-        found = []
-        for number, mask in self._masks.items():
-            link = _links.get(number)
-            if link is None:
-                events = select.POLLNVAL
-            else:
-                events = mask & (select.POLLOUT | (select.POLLIN if _ready(link) else 0))
-            if events:
-                found.append((number, events))
-        if found or not self._masks or self._others:
-            return found + self._files.poll(0 if found else timeout)
-        _wait(None if timeout is None else timeout / 1000)
-        return []
 
 
 # WASI has no sockets to set these for; code names them all the same.
@@ -381,7 +335,9 @@ _CONSTANTS = {
 
 
 def install():
-    """Puts the sockets in place. Called while the image is made, before `http.client` is imported."""
+    """Puts the sockets in place. Called while the image is made, before the warm list is imported."""
+    if "http.client" in sys.modules:
+        raise ImportError("http.client was imported before there was an ssl: it has no HTTPS")
     for name, value in _CONSTANTS.items():
         if not hasattr(socket, name):
             setattr(socket, name, value)
@@ -391,6 +347,23 @@ def install():
         setattr(socket, name, _no_lookup)
     for name in ("socketpair", "fromfd", "create_server"):
         setattr(socket, name, _refuse)
-    select.select, select.poll = _select, Poll
-    selectors.PollSelector._selector_cls = Poll
     tls.install()
+    _explain_to_urllib()
+
+
+def _explain_to_urllib():
+    """It wraps what `connect` raises: also where that comes with the answer."""
+    import urllib.error
+    import urllib.request
+
+    plain = urllib.request.AbstractHTTPHandler.do_open
+
+    def do_open(self, *args, **kwargs):
+        try:
+            return plain(self, *args, **kwargs)
+        except OSError as error:
+            if getattr(error, "unreached", False):
+                raise urllib.error.URLError(error) from None
+            raise
+
+    urllib.request.AbstractHTTPHandler.do_open = do_open

@@ -51,11 +51,14 @@ class Transport(asyncio.Transport):
                 self._hand_over(data)
         except OSError as error:
             self._force_close(error)
+        except Exception as error:
+            told = {"message": "a protocol failed", "exception": error, "transport": self}
+            self._loop.call_exception_handler({**told, "protocol": self._protocol})
+            self._force_close(error)
         finally:
             self._reading = None
-        # What came up after the last look.
-        if not self._sock.fileno() == -1:
-            self._look()
+        # What came up since the last look.
+        self._look()
 
     def _hand_over(self, data):
         if isinstance(self._protocol, asyncio.BufferedProtocol):
@@ -149,7 +152,9 @@ def _tell(waiter):
 
 
 async def _getaddrinfo(self, host, port, *, family=0, type=0, proto=0, flags=0):
-    return socket.getaddrinfo(host, port, family, type, proto, flags)
+    if host is not None:
+        await net.areach(net.name(host))
+    return net.addresses(host, port, family, type)
 
 
 async def _getnameinfo(self, sockaddr, flags=0):
@@ -157,7 +162,7 @@ async def _getnameinfo(self, sockaddr, flags=0):
 
 
 async def _sock_connect(self, sock, address):
-    sock.connect(address)
+    await sock._aconnect(address)
 
 
 async def _sock_recv(self, sock, n):

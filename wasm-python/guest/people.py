@@ -1,6 +1,7 @@
 """`ask_user` and `input`: questions to whoever runs the code."""
 
 import builtins
+import sys
 
 from _codeact import door
 
@@ -31,6 +32,10 @@ def _input(prompt="", /):
     """Reads a line from stdin; without one, asks whoever runs this code."""
     if not asks:
         return _plain_input(prompt)
+    # What an earlier turn has left.
+    line = sys.stdin.readline()
+    if line:
+        return line.removesuffix("\n")
     try:
         return str(door.ask({"question": str(prompt), "choices": None}))
     except RuntimeError as error:

@@ -1,4 +1,4 @@
-"""What CPython's `ssl` stands on, in place of OpenSSL: the host speaks TLS, and checks whom it speaks to.
+"""What CPython's `ssl` stands on, in place of OpenSSL: the host speaks TLS, and checks the peer.
 
 Nothing is encrypted in here. A "handshake" only tells the connection below that the host is to use
 HTTPS. The host trusts its own roots and always checks: `verify_mode`, `check_hostname` and the CAs

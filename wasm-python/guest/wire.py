@@ -43,25 +43,31 @@ def too_long(what, most):
     return OSError(errno.EMSGSIZE, f"{what} can have {most} bytes at most in the sandbox")
 
 
+_CODES = {
+    "denied": errno.EACCES,
+    "connect": errno.ECONNREFUSED,
+    "protocol": errno.EPROTO,
+    "too_large": errno.EMSGSIZE,
+    "limit": errno.EDQUOT,
+}
+
+
 def failure(reply):
     """The exception that a socket raises elsewhere for what the host has said."""
     kind, message = reply["failed"], reply.get("message", "")
     if kind == "timeout":
         return TimeoutError(message or "timed out")
     if kind == "dns":
-        return socket.gaierror(socket.EAI_NONAME, message)
-    if kind == "tls":
-        if "certificate" in message.lower():
-            return tls.SSLCertVerificationError(1, message)
-        return tls.SSLError(1, message)
-    code = {
-        "denied": errno.EACCES,
-        "connect": errno.ECONNREFUSED,
-        "protocol": errno.EPROTO,
-        "too_large": errno.EMSGSIZE,
-        "limit": errno.EDQUOT,
-    }
-    return OSError(code.get(kind, errno.EIO), message)
+        error = socket.gaierror(socket.EAI_NONAME, message)
+    elif kind == "tls" and "certificate" in message.lower():
+        error = tls.SSLCertVerificationError(1, message)
+    elif kind == "tls":
+        error = tls.SSLError(1, message)
+    else:
+        error = OSError(_CODES.get(kind, errno.EIO), message)
+    # Elsewhere `connect` would have raised it; here the host connects when it makes the request.
+    error.unreached = kind in ("denied", "dns", "connect", "tls")
+    return error
 
 
 class _Request:
@@ -85,6 +91,8 @@ class Wire:
         self._written = bytearray()
         self._reader = self._requests()
         self._out = bytearray()
+        # From when a request is whole until its response is: there is one at a time.
+        self._asking = False
         self._request = None
         self._response = None
         # Of the response's body: bytes the client is still to be given, None when not known.
@@ -95,8 +103,7 @@ class Wire:
     @property
     def readable(self):
         """Whether a read would bring something: not so on a connection that waits in a pool."""
-        asked = self._request is not None or self._response is not None
-        return bool(self._out) or self.ended or asked
+        return bool(self._out) or self.ended or self._asking
 
     def write(self, data):
         """The client sends."""
@@ -119,14 +126,17 @@ class Wire:
                     # Taken first: a request whose answer is lost must not be made again.
                     request, self._request = self._request, None
                     self._begin(request, (yield "$http", self._asked(request, timeout)))
-                elif self._response is None:
-                    raise unsupported(f"{_ONLY_HTTP}: there is nothing to read before a whole request")
+                elif not self._asking:
+                    raise unsupported(
+                        f"{_ONLY_HTTP}: there is nothing to read before a whole request"
+                    )
                 else:
                     args = {"response": self._response, "most": MOST_READ, "timeout": timeout}
                     self._carry_on((yield "$http_read", args))
                 if self._left == 0:
                     if self._response is not None:
                         yield self._release()
+                    self._asking = False
                     self.ended = self.ended or self._last
                     if not self.ended:
                         self._read_on()
@@ -165,7 +175,7 @@ class Wire:
             self._tls = True
             del self._written[: len(tls.HELLO)]
         while True:
-            while self._request is not None or self._response is not None:
+            while self._asking:
                 if len(self._written) > MOST_HEAD + MOST_BODY:
                     raise too_long("requests sent ahead", MOST_HEAD + MOST_BODY)
                 yield
@@ -184,7 +194,7 @@ class Wire:
                     raise too_long("the body of a request", MOST_BODY)
                 self._expected(request, int(size))
                 request.body = yield from self._exactly(int(size))
-            self._request = request
+            self._request, self._asking = request, True
 
     def _expected(self, request, size):
         if "100-continue" in request.tokens("expect") and len(self._written) < size:
@@ -197,8 +207,10 @@ class Wire:
             if end := _END_OF_HEAD.search(self._written):
                 break
             line = _END_OF_LINE.search(self._written)
-            known = _REQUEST_LINE.fullmatch(self._written[: line.start()]) if line else (
-                not self._written or _METHOD.match(self._written)
+            known = (
+                _REQUEST_LINE.fullmatch(self._written[: line.start()])
+                if line
+                else (not self._written or _METHOD.match(self._written))
             )
             if not known:
                 raise unsupported()
@@ -230,7 +242,9 @@ class Wire:
 
     def _target(self, method, target):
         if method == "CONNECT":
-            raise unsupported("proxies are not available in the sandbox: the host makes the requests")
+            raise unsupported(
+                "proxies are not available in the sandbox: the host makes the requests"
+            )
         if absolute := _ABSOLUTE.fullmatch(target):
             # How a proxy is asked, and allowed to anybody who asks a server for its own pages.
             if absolute[1].lower() not in self._authorities():
@@ -292,7 +306,7 @@ class Wire:
             "headers": [
                 [name, value]
                 for name, value in request.headers
-                if not (lower := name.lower()) in _HOP_BY_HOP
+                if (lower := name.lower()) not in _HOP_BY_HOP
                 and lower not in named
                 and not (lower == "host" and value.lower() in own)
             ],

@@ -110,7 +110,7 @@ impl Answers {
                     Reply::Refused(format!("there was no answer within {minutes} minutes"))
                 }
             },
-            None => Reply::Refused("nobody outside answers this code".into()),
+            None => Reply::Refused("nobody can be asked here; decide without asking".into()),
         };
         Ok(match (reply, tape) {
             // Not told: the question stays open.

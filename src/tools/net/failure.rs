@@ -94,7 +94,10 @@ impl HttpFailure {
             return Self::timeout(host, "could not be connected to", connect);
         }
         if error.is_timeout() {
-            return Self::new("timeout", format!("{host} did not answer in time: {reason}"));
+            return Self::new(
+                "timeout",
+                format!("{host} did not answer in time: {reason}"),
+            );
         }
         if error.is_dns() {
             return Self::new("dns", format!("{host} was not found: {reason}"));

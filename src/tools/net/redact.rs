@@ -111,7 +111,11 @@ fn lower_hex(text: &str) -> String {
         if c == '%' {
             escape = 3;
         }
-        lower.push(if escape > 0 { c.to_ascii_lowercase() } else { c });
+        lower.push(if escape > 0 {
+            c.to_ascii_lowercase()
+        } else {
+            c
+        });
         escape = usize::saturating_sub(escape, 1);
     }
     lower

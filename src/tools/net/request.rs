@@ -203,11 +203,7 @@ fn headers(parts: &Parts, given: &[(String, String)]) -> Result<HeaderMap, HttpF
 }
 
 /// Puts the secrets in. Returns whether there were any.
-fn fill(
-    prepared: &mut Prepared,
-    filler: &Filler<'_>,
-    parts: &Parts,
-) -> Result<bool, HttpFailure> {
+fn fill(prepared: &mut Prepared, filler: &Filler<'_>, parts: &Parts) -> Result<bool, HttpFailure> {
     let bounds = &parts.bounds;
     let mut any = false;
 
@@ -234,7 +230,9 @@ fn fill(
         let filled = filler.header(name.as_str(), value.as_bytes(), most);
         if let Some(filled) = filled.map_err(|_| over())? {
             *value = HeaderValue::from_bytes(&filled).map_err(|_| {
-                HttpFailure::protocol(format!("no value of the header {name} can have that secret"))
+                HttpFailure::protocol(format!(
+                    "no value of the header {name} can have that secret"
+                ))
             })?;
             value.set_sensitive(true);
             any = true;

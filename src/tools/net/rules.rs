@@ -110,7 +110,9 @@ impl FromStr for HostRule {
             return Err(bad("the host is missing"));
         }
         if host.contains('*') {
-            return Err(bad("a `*` can only be its first label, as in *.example.com"));
+            return Err(bad(
+                "a `*` can only be its first label, as in *.example.com",
+            ));
         }
         // The URL parser decides what a host is, so that rules and requests are read alike.
         let url = Url::parse(&format!("http://{host}/"))

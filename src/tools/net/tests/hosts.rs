@@ -42,7 +42,10 @@ async fn a_name_that_leads_to_this_machine_is_denied_until_that_is_named() {
     let name = rule(&format!("rebind.test:{port}"));
     let connections = network(vec![name.clone()], vec![]).open();
     let message = failure(&connections, get(url.clone()), "denied").await;
-    assert!(message.contains("127.0.0.1, a loopback address"), "{message}");
+    assert!(
+        message.contains("127.0.0.1, a loopback address"),
+        "{message}"
+    );
     for also in [server.rule(), rule(&format!("localhost:{port}"))] {
         let connections = network(vec![name.clone(), also], vec![]).open();
         assert_eq!(body_of(&connections, get(url.clone())).await, "hello");
@@ -109,10 +112,22 @@ async fn a_name_that_nobody_knows_is_a_failure_of_dns() {
 #[tokio::test]
 async fn other_schemes_and_names_in_urls_are_refused() {
     let connections = network(vec![rule("a.test")], vec![]).open();
-    for url in ["ftp://a.test/", "file:///etc/passwd", "ws://a.test/", "data:,x"] {
+    for url in [
+        "ftp://a.test/",
+        "file:///etc/passwd",
+        "ws://a.test/",
+        "data:,x",
+    ] {
         failure(&connections, get(url), "denied").await;
     }
-    for url in ["", "/x", "a.test", "http://", "http://a.test:99999/", "http://u:p@a.test/"] {
+    for url in [
+        "",
+        "/x",
+        "a.test",
+        "http://",
+        "http://a.test:99999/",
+        "http://u:p@a.test/",
+    ] {
         failure(&connections, get(url), "protocol").await;
     }
 }

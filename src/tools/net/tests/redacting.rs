@@ -25,8 +25,14 @@ fn a_secret_is_found_in_each_of_its_forms() {
         let redacted = redactor.text(text);
         assert_eq!(redacted, "CODEACT_SECRET_K", "{text}");
         let around = format!("<{text}>{text}é");
-        assert_eq!(redactor.text(&around), "<CODEACT_SECRET_K>CODEACT_SECRET_Ké");
-        assert_eq!(redactor.bytes(text.as_bytes().to_vec()), b"CODEACT_SECRET_K");
+        assert_eq!(
+            redactor.text(&around),
+            "<CODEACT_SECRET_K>CODEACT_SECRET_Ké"
+        );
+        assert_eq!(
+            redactor.bytes(text.as_bytes().to_vec()),
+            b"CODEACT_SECRET_K"
+        );
     }
     let harmless = "p\"ä ss/w+2 and CODEACT_SECRET_K";
     assert!(matches!(redactor.text(harmless), std::borrow::Cow::Borrowed(t) if t == harmless));

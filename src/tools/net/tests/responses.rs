@@ -28,14 +28,32 @@ async fn a_request_is_sent_as_it_was_asked_for_and_a_response_is_passed_on() {
     request.method = "PATCH".into();
     request.body = b"body".to_vec();
     let response = connections.request(request).await.unwrap();
-    assert_eq!((response.status, response.reason.as_str()), (418, "I'm a teapot"));
-    let headers: Vec<_> = response.headers.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
-    assert_eq!(headers, [("x-a", "1"), ("x-a", "caf\u{e9}"), ("content-length", "3")]);
-    assert_eq!(read_all(&connections, response.response, 1).await.unwrap(), b"abc");
+    assert_eq!(
+        (response.status, response.reason.as_str()),
+        (418, "I'm a teapot")
+    );
+    let headers: Vec<_> = response
+        .headers
+        .iter()
+        .map(|(n, v)| (n.as_str(), v.as_str()))
+        .collect();
+    assert_eq!(
+        headers,
+        [("x-a", "1"), ("x-a", "caf\u{e9}"), ("content-length", "3")]
+    );
+    assert_eq!(
+        read_all(&connections, response.response, 1).await.unwrap(),
+        b"abc"
+    );
 
     let sent = server.request().await;
     assert!(sent.starts_with("PATCH /r?a=b%20c HTTP/1.1\r\n"), "{sent}");
-    for line in ["x-one: 1\r\n", "x-one: 2\r\n", "user-agent: me\r\n", "content-length: 4\r\n"] {
+    for line in [
+        "x-one: 1\r\n",
+        "x-one: 2\r\n",
+        "user-agent: me\r\n",
+        "content-length: 4\r\n",
+    ] {
         assert!(sent.contains(line), "{sent}");
     }
     assert!(sent.ends_with("\r\n\r\nbody"), "{sent}");
@@ -65,10 +83,17 @@ async fn headers_that_are_the_hosts_to_set_are_left_out() {
     connections.request(request).await.unwrap();
     let sent = server.request().await.to_ascii_lowercase();
     let (head, _) = sent.split_once("\r\n\r\n").unwrap();
-    let mut names: Vec<&str> = head.lines().skip(1).map(|l| l.split(':').next().unwrap()).collect();
+    let mut names: Vec<&str> = head
+        .lines()
+        .skip(1)
+        .map(|l| l.split(':').next().unwrap())
+        .collect();
     names.sort_unstable();
     assert_eq!(names, ["accept", "content-length", "host"]);
-    assert!(head.contains("content-length: 26") && !head.contains("evil"), "{head}");
+    assert!(
+        head.contains("content-length: 26") && !head.contains("evil"),
+        "{head}"
+    );
 }
 
 #[tokio::test]
@@ -88,14 +113,23 @@ async fn nothing_can_be_injected() {
         failure(&connections, request, "protocol").await;
     }
     for method in ["", "GET / HTTP/1.1\r\nX: y\r\n\r\nGET", "A B"] {
-        let request = HttpRequest { method: method.into(), ..get(server.url("/")) };
+        let request = HttpRequest {
+            method: method.into(),
+            ..get(server.url("/"))
+        };
         failure(&connections, request, "protocol").await;
     }
     for method in ["CONNECT", "TRACE"] {
-        let request = HttpRequest { method: method.into(), ..get(server.url("/")) };
+        let request = HttpRequest {
+            method: method.into(),
+            ..get(server.url("/"))
+        };
         failure(&connections, request, "denied").await;
     }
-    connections.request(get(server.url("/a\r\nX: y\r\n\r\nb"))).await.unwrap();
+    connections
+        .request(get(server.url("/a\r\nX: y\r\n\r\nb")))
+        .await
+        .unwrap();
     let sent = server.request().await;
     assert!(sent.starts_with("GET /aX:%20yb HTTP/1.1\r\n"), "{sent}");
 }
@@ -104,12 +138,30 @@ async fn nothing_can_be_injected() {
 async fn requests_are_bounded() {
     let server = Server::saying(ok("", "")).await;
     let connections = network(vec![server.rule()], vec![]).open();
-    let body = HttpRequest { body: vec![0; (16 << 20) + 1], ..get(server.url("/")) };
+    let body = HttpRequest {
+        body: vec![0; (16 << 20) + 1],
+        ..get(server.url("/"))
+    };
     failure(&connections, body, "too_large").await;
-    failure(&connections, get(server.url(&"/a".repeat(9000))), "too_large").await;
-    failure(&connections, with_headers(get(server.url("/")), &[("a", "b"); 101]), "too_large").await;
+    failure(
+        &connections,
+        get(server.url(&"/a".repeat(9000))),
+        "too_large",
+    )
+    .await;
+    failure(
+        &connections,
+        with_headers(get(server.url("/")), &[("a", "b"); 101]),
+        "too_large",
+    )
+    .await;
     let long = "x".repeat(65 << 10);
-    failure(&connections, with_headers(get(server.url("/")), &[("a", &long)]), "too_large").await;
+    failure(
+        &connections,
+        with_headers(get(server.url("/")), &[("a", &long)]),
+        "too_large",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -127,10 +179,18 @@ async fn a_body_is_bounded_however_long_the_server_goes_on() {
         Ok(())
     })
     .await;
-    let bounds = Bounds { response_body: 1 << 20, open: 1, ..Bounds::default() };
+    let bounds = Bounds {
+        response_body: 1 << 20,
+        open: 1,
+        ..Bounds::default()
+    };
     let connections = bounded(&server, bounds).open();
     for _ in 0..2 {
-        let response = connections.request(get(server.url("/"))).await.unwrap().response;
+        let response = connections
+            .request(get(server.url("/")))
+            .await
+            .unwrap()
+            .response;
         let error = read_all(&connections, response, 1 << 20).await.unwrap_err();
         assert_eq!(error.kind, "too_large");
         // Its place is free, and it stays failed.
@@ -147,11 +207,20 @@ async fn a_server_that_never_answers_is_not_waited_for() {
     })
     .await;
     let connections = network(vec![server.rule()], vec![]).open();
-    let request = HttpRequest { timeout: SHORT, ..get(server.url("/")) };
+    let request = HttpRequest {
+        timeout: SHORT,
+        ..get(server.url("/"))
+    };
     failure(&connections, request, "timeout").await;
-    let bounds = Bounds { wait: SHORT.unwrap(), ..Bounds::default() };
+    let bounds = Bounds {
+        wait: SHORT.unwrap(),
+        ..Bounds::default()
+    };
     let connections = bounded(&server, bounds).open();
-    let request = HttpRequest { timeout: Some(Duration::MAX), ..get(server.url("/")) };
+    let request = HttpRequest {
+        timeout: Some(Duration::MAX),
+        ..get(server.url("/"))
+    };
     failure(&connections, request, "timeout").await;
 }
 
@@ -163,7 +232,10 @@ async fn a_name_server_that_never_answers_is_not_waited_for() {
             Box::pin(std::future::pending())
         }
     }
-    let bounds = Bounds { connect: SHORT.unwrap(), ..Bounds::default() };
+    let bounds = Bounds {
+        connect: SHORT.unwrap(),
+        ..Bounds::default()
+    };
     let rules = vec![super::rule("slow.test")];
     let connections = Network::with(rules, vec![], bounds, Arc::new(Silent)).open();
     failure(&connections, get("http://slow.test/"), "timeout").await;
@@ -176,35 +248,60 @@ async fn a_body_that_drips_can_be_waited_for_again() {
     let server = Server::new(move |_, mut stream| {
         let told = Arc::clone(&told);
         async move {
-            stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na").await?;
+            stream
+                .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\na")
+                .await?;
             told.notified().await;
             stream.write_all(b"b").await
         }
     })
     .await;
     let connections = network(vec![server.rule()], vec![]).open();
-    let response = connections.request(get(server.url("/"))).await.unwrap().response;
-    assert_eq!(connections.read(response, 9, None).await.unwrap().data, b"a");
+    let response = connections
+        .request(get(server.url("/")))
+        .await
+        .unwrap()
+        .response;
+    assert_eq!(
+        connections.read(response, 9, None).await.unwrap().data,
+        b"a"
+    );
     let error = connections.read(response, 9, SHORT).await.unwrap_err();
     assert_eq!(error.kind, "timeout");
     go_on.notify_one();
     assert_eq!(read_all(&connections, response, 9).await.unwrap(), b"b");
     // Read to its end, it stays at its end.
     assert!(connections.read(response, 9, None).await.unwrap().end);
-    assert_eq!(connections.read(response + 1, 9, None).await.unwrap_err().kind, "protocol");
+    assert_eq!(
+        connections
+            .read(response + 1, 9, None)
+            .await
+            .unwrap_err()
+            .kind,
+        "protocol"
+    );
 }
 
 #[tokio::test]
 async fn open_responses_are_bounded_until_they_are_closed() {
     let server = Server::new(|_, mut stream| async move {
-        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n").await?;
+        stream
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n")
+            .await?;
         stream.read_u8().await?;
         Ok(())
     })
     .await;
-    let bounds = Bounds { open: 2, ..Bounds::default() };
+    let bounds = Bounds {
+        open: 2,
+        ..Bounds::default()
+    };
     let connections = bounded(&server, bounds).open();
-    let first = connections.request(get(server.url("/"))).await.unwrap().response;
+    let first = connections
+        .request(get(server.url("/")))
+        .await
+        .unwrap()
+        .response;
     connections.request(get(server.url("/"))).await.unwrap();
     failure(&connections, get(server.url("/")), "limit").await;
     connections.close(first);
@@ -238,8 +335,14 @@ async fn nonsense_is_a_failure_of_the_protocol() {
 async fn a_body_that_breaks_off_is_read_as_far_as_it_goes_and_fails() {
     for (answer, whole) in [
         ("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc", false),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", false),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz", false),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n",
+            false,
+        ),
+        (
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nzz",
+            false,
+        ),
         ("HTTP/1.0 200 OK\r\n\r\nabc", true),
     ] {
         let server = Server::saying(answer).await;

@@ -3,9 +3,7 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::AsyncWriteExt;
 
 use super::super::{BadSecret, HttpRequest, Secret};
-use super::{
-    Server, body_of, failure, get, header, network, ok, read_request, rule, with_headers,
-};
+use super::{Server, body_of, failure, get, header, network, ok, read_request, rule, with_headers};
 
 const VALUE: &str = "sk-very/secret+0123";
 const HELD: &str = "CODEACT_SECRET_KEY";
@@ -56,7 +54,14 @@ fn a_secret_is_checked_and_never_shown() {
         assert!(matches!(result, Err(BadSecret::Name(_))), "{name}");
         assert!(!shown(result).contains(VALUE));
     }
-    for value in ["", "short12", "line\nbreak", "trailing-newline\n", "nul\0nul\0", &"x".repeat(4097)] {
+    for value in [
+        "",
+        "short12",
+        "line\nbreak",
+        "trailing-newline\n",
+        "nul\0nul\0",
+        &"x".repeat(4097),
+    ] {
         let result = Secret::new("A", value.into(), host());
         assert!(result.is_err(), "{value:?}");
         assert!(value.is_empty() || !shown(result).contains(value));
@@ -84,7 +89,9 @@ async fn a_secret_is_put_in_for_its_host_and_taken_out_of_the_answer() {
         assert_eq!(header(&response, "x-key"), Some("<CODEACT_SECRET_KEY>"));
         let location = header(&response, "location").unwrap();
         assert_eq!(location, "http://elsewhere.test/?k=CODEACT_SECRET_KEY");
-        let body = super::read_all(&connections, response.response, 5).await.unwrap();
+        let body = super::read_all(&connections, response.response, 5)
+            .await
+            .unwrap();
         let body = String::from_utf8(body).unwrap();
 
         let sent = server.request().await;
@@ -119,10 +126,17 @@ async fn a_placeholder_stays_one_at_hosts_that_it_is_not_bound_to() {
     let request = with_headers(get(server.url(&format!("/{HELD}"))), &[("X-Key", HELD)]);
     connections.request(request).await.unwrap();
     let sent = server.request().await;
-    assert!(sent.starts_with(&format!("GET /{HELD} ")) && sent.contains("x-key: CODEACT_SECRET_KEY\r\n"));
+    assert!(
+        sent.starts_with(&format!("GET /{HELD} "))
+            && sent.contains("x-key: CODEACT_SECRET_KEY\r\n")
+    );
     // The same host at another port is another host.
     let wrong = rule(&format!("127.0.0.1:{}", elsewhere.port));
-    assert!(!Secret::new("A", VALUE.into(), wrong).unwrap().is_for("127.0.0.1", server.port));
+    assert!(
+        !Secret::new("A", VALUE.into(), wrong)
+            .unwrap()
+            .is_for("127.0.0.1", server.port)
+    );
     // And what the one host has stored is not read at another.
     let stored = Server::saying(ok("", VALUE)).await;
     let connections = network(vec![stored.rule()], vec![secret(&elsewhere)]).open();
@@ -138,12 +152,23 @@ async fn a_secret_is_put_into_basic_authorization() {
     let body = body_of(&connections, request).await;
     let encoded = STANDARD.encode(format!("user:{VALUE}"));
     let sent = server.request().await;
-    assert!(sent.contains(&format!("authorization: Basic {encoded}\r\n")), "{sent}");
-    assert!(body.contains(HELD) && !body.contains(&encoded[10..20]), "{body}");
+    assert!(
+        sent.contains(&format!("authorization: Basic {encoded}\r\n")),
+        "{sent}"
+    );
+    assert!(
+        body.contains(HELD) && !body.contains(&encoded[10..20]),
+        "{body}"
+    );
     // What is not base64 is left as it is.
     let request = with_headers(get(server.url("/")), &[("Authorization", "Basic ?")]);
     connections.request(request).await.unwrap();
-    assert!(server.request().await.contains("authorization: Basic ?\r\n"));
+    assert!(
+        server
+            .request()
+            .await
+            .contains("authorization: Basic ?\r\n")
+    );
 }
 
 #[tokio::test]
@@ -154,7 +179,10 @@ async fn a_value_is_written_as_the_body_needs_it() {
     let connections = network(vec![server.rule()], vec![secret]).open();
     for (kind, sent) in [
         ("application/json; charset=utf-8", r#"[quote\" and/slash]"#),
-        ("application/x-www-form-urlencoded", "[quote%22%20and%2Fslash]"),
+        (
+            "application/x-www-form-urlencoded",
+            "[quote%22%20and%2Fslash]",
+        ),
         ("text/plain", "[quote\" and/slash]"),
     ] {
         let mut request = with_headers(get(server.url("/")), &[("Content-Type", kind)]);
@@ -184,7 +212,10 @@ async fn a_secret_is_not_sent_over_plain_http_but_to_this_machine() {
     let connections = network(vec![host], vec![secret]).open();
     let with_key = || with_headers(get("http://api.test/"), &[("X-Key", HELD)]);
     let message = failure(&connections, with_key(), "denied").await;
-    assert!(message.contains("plain http") && !message.contains(VALUE), "{message}");
+    assert!(
+        message.contains("plain http") && !message.contains(VALUE),
+        "{message}"
+    );
 }
 
 #[tokio::test]
@@ -194,10 +225,28 @@ async fn what_is_put_in_is_bounded() {
     let secret = Secret::new("KEY", long, server.rule()).unwrap();
     let connections = network(vec![server.rule()], vec![secret]).open();
     let many = HELD.repeat(500);
-    failure(&connections, get(server.url(&format!("/{many}"))), "too_large").await;
-    failure(&connections, with_headers(get(server.url("/")), &[("X", &many)]), "too_large").await;
+    failure(
+        &connections,
+        get(server.url(&format!("/{many}"))),
+        "too_large",
+    )
+    .await;
+    failure(
+        &connections,
+        with_headers(get(server.url("/")), &[("X", &many)]),
+        "too_large",
+    )
+    .await;
     let body = HELD.repeat(5000).into_bytes();
-    failure(&connections, HttpRequest { body, ..get(server.url("/")) }, "too_large").await;
+    failure(
+        &connections,
+        HttpRequest {
+            body,
+            ..get(server.url("/"))
+        },
+        "too_large",
+    )
+    .await;
 }
 
 #[tokio::test]

@@ -1,0 +1,96 @@
+"""`select` for the sockets of `net`: libraries ask it whether a connection in their pool still stands.
+
+Nothing arrives by itself: a socket can be read once a request was written, and written to always.
+"""
+
+import select
+import selectors
+import time
+
+from _codeact import net, wire
+
+_plain_select = select.select
+_plain_poll = select.poll
+
+
+def _number(thing):
+    return thing if isinstance(thing, int) else thing.fileno()
+
+
+def _select(rlist, wlist, xlist, timeout=None, /):
+    ready, rest = ([], []), ([], [], [])
+    waits = False
+    for kind, things in enumerate((rlist, wlist, xlist)):
+        for thing in things:
+            link = net.links.get(_number(thing))
+            if link is None:
+                rest[kind].append(thing)
+            elif kind == 1 or (kind == 0 and link.readable):
+                ready[kind].append(thing)
+            else:
+                waits = True
+    if ready[0] or ready[1]:
+        timeout = 0
+    elif waits and not any(rest):
+        _wait(timeout)
+        return [], [], []
+    files = _plain_select(*rest, timeout)
+    return ready[0] + files[0], ready[1] + files[1], files[2]
+
+
+def _wait(seconds):
+    if seconds is None or seconds < 0:
+        raise wire.unsupported(
+            "nothing can arrive on these sockets: first, a request has to be written"
+        )
+    time.sleep(seconds)
+
+
+class Poll:
+    """`select.poll`, for sockets and files."""
+
+    def __init__(self):
+        self._files = _plain_poll()
+        self._masks = {}
+        self._has_files = False
+
+    def register(self, fd, eventmask=select.POLLIN | select.POLLPRI | select.POLLOUT, /):
+        number = _number(fd)
+        if number in net.links:
+            self._masks[number] = eventmask
+        else:
+            self._files.register(number, eventmask)
+            self._has_files = True
+
+    def modify(self, fd, eventmask, /):
+        number = _number(fd)
+        if number in self._masks:
+            self._masks[number] = eventmask
+        else:
+            self._files.modify(number, eventmask)
+
+    def unregister(self, fd, /):
+        number = _number(fd)
+        if self._masks.pop(number, None) is None:
+            self._files.unregister(number)
+
+    def poll(self, timeout=None, /):
+        found = []
+        for number, mask in self._masks.items():
+            link = net.links.get(number)
+            if link is None:
+                events = select.POLLNVAL
+            else:
+                events = mask & (select.POLLOUT | (select.POLLIN if link.readable else 0))
+            if events:
+                found.append((number, events))
+        if found or self._has_files or not self._masks:
+            return found + self._files.poll(0 if found else timeout)
+        _wait(None if timeout is None else timeout / 1000)
+        return []
+
+
+def install():
+    """Puts it in place. Called while the image is made."""
+    select.select, select.poll = _select, Poll
+    selectors.PollSelector._selector_cls = Poll
