@@ -34,6 +34,8 @@ pub(super) struct Surroundings<'a> {
     pub(super) packages: &'a [SitePackage],
     /// What there is to call, if anything.
     pub(super) tools: String,
+    /// What else is to be known of the world outside.
+    pub(super) about: Option<String>,
     /// Whether there is somebody to ask.
     pub(super) people: bool,
 }
@@ -95,6 +97,9 @@ fn outside(around: &Surroundings) -> String {
             around.tools
         );
     }
+    if let Some(about) = &around.about {
+        text += &format!("\n\n{about}");
+    }
     if around.people {
         text += "\n\nOnly if the task cannot be done without asking the user, call \
                  ask_user(\"question\") in the code; it returns the answer as text.";
@@ -130,10 +135,15 @@ fn python(around: &Surroundings) -> String {
     let minor: Vec<_> = manifest.python.split('.').take(2).collect();
     format!(
         "The code runs in CPython {} with the standard library, {}; nothing else can be \
-         installed. There is no network and no shell. {} numpy's default integer has 32 bits here: \
+         installed. There is no {}shell. {} numpy's default integer has 32 bits here: \
          use dtype=np.int64 for large numbers.",
         minor.join("."),
         there.join(", "),
+        if around.about.is_some() {
+            ""
+        } else {
+            "network and no "
+        },
         files(around.mounts),
     )
 }
@@ -210,6 +220,7 @@ mod tests {
             mounts: &[],
             packages: &[],
             tools: String::new(),
+            about: None,
             people: false,
         };
         let text = system(&around).content;

@@ -13,7 +13,9 @@ use super::{observation, prompt, tools_text};
 use crate::error::Error;
 use crate::event::{Event, EventSink};
 use crate::llm::{Message, Model};
-use crate::sandbox::{Answers, Cancel, Changes, Execution, Outcome, Sandbox, Session, Turn};
+use crate::sandbox::{
+    Answers, Cancel, Changes, Execution, Outcome, Sandbox, Session, Toolbox, Turn,
+};
 use crate::sessions::NamedSession;
 
 /// How often an answer without code is refused.
@@ -34,6 +36,7 @@ pub struct Agent {
     variables: bool,
     stdin_text: Option<Arc<str>>,
     answers: Option<Answers>,
+    env: Vec<(String, String)>,
     pub(super) seed: Option<u64>,
     pub(super) events: EventSink,
     pub(super) cancel: Cancel,
@@ -95,6 +98,7 @@ impl Agent {
             variables: false,
             stdin_text: None,
             answers: None,
+            env: Vec::new(),
             seed: None,
             events: EventSink::none(),
             cancel: Cancel::new(),
@@ -119,6 +123,13 @@ impl Agent {
     #[must_use]
     pub fn answers(mut self, answers: Answers) -> Self {
         self.answers = Some(answers);
+        self
+    }
+
+    /// Adds a variable to the environment that the code sees.
+    #[must_use]
+    pub fn env(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env.push((key.into(), value.into()));
         self
     }
 
@@ -294,6 +305,7 @@ impl Agent {
             mounts: self.sandbox.mounts(),
             packages: self.sandbox.packages(),
             tools: (self.sandbox.toolbox()).map_or_else(String::new, tools_text),
+            about: self.sandbox.toolbox().and_then(Toolbox::about),
             people: self.answers.is_some(),
         }
     }
@@ -326,6 +338,9 @@ impl Agent {
         }
         if let Some(answers) = &self.answers {
             turn = turn.answers(answers.clone());
+        }
+        for (key, value) in &self.env {
+            turn = turn.env(key, value);
         }
         if self.keep_files {
             turn = turn.keep_files();

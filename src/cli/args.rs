@@ -4,10 +4,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
+use super::secrets::SecretArg;
 use super::settings::{Bytes, Time};
 use crate::pack::Requirement;
 use crate::sandbox::Mount;
 use crate::tools::Approval;
+use crate::tools::net::HostRule;
 use crate::tools::script::Script;
 
 /// Run Python that nobody has read, in CPython on WebAssembly with numpy, pandas, scipy and
@@ -263,6 +265,14 @@ pub(super) struct ToolArgs {
     /// (repeatable; the last that fits decides) [default: always]
     #[arg(long, value_name = "always|never|ask[:PATTERN]")]
     pub(super) approve: Vec<Approval>,
+    /// Let the code make HTTP and HTTPS requests to these hosts: HOST, *.HOST or an address, with :PORT
+    /// where it is not 80 or 443; addresses of your own networks only when named (repeatable)
+    #[arg(long = "allow-net", value_name = "HOST[:PORT]", value_delimiter = ',')]
+    pub(super) hosts: Vec<HostRule>,
+    /// Let the code use the variable NAME of your environment, or what FILE holds, in requests to HOST,
+    /// without seeing it: os.environ["NAME"] is a stand-in (repeatable; allows HOST too)
+    #[arg(long = "secret", value_name = "NAME[=FILE][@HOST[:PORT]]")]
+    pub(super) secrets: Vec<SecretArg>,
 }
 
 /// Show the tools that a run with these options would offer, as the model will see them.

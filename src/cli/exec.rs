@@ -13,6 +13,7 @@ use anyhow::{Context, bail};
 use super::args::{Exec, Global};
 use super::mounts::Written;
 use super::people::Asked;
+use super::tools::Granted;
 use super::{artifacts, exit, input, mounts, replay, session, settings, tools};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
@@ -43,7 +44,8 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
-    let sandbox = tools::grant(sandbox, &exec.tools, report::progress(global.quiet)).await?;
+    let Granted { sandbox, env } =
+        tools::grant(sandbox, &exec.tools, report::progress(global.quiet)).await?;
     let asked = Asked::new(exec.session.is_some(), false);
     tools::warn_without_people(&exec.tools, &asked, global);
     // Only now: until here Ctrl-C ends the process, and the next start goes on from there.
@@ -59,7 +61,7 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         .name(name)
         .argv(argv)
         .cancel(cancel.clone());
-    for (key, value) in exec.env {
+    for (key, value) in env.into_iter().chain(exec.env) {
         turn = turn.env(key, value);
     }
     if !from_stdin && !std::io::stdin().is_terminal() {

@@ -16,6 +16,7 @@ mod people;
 mod repl;
 mod replay;
 mod run;
+mod secrets;
 mod session;
 mod settings;
 mod tools;

@@ -12,6 +12,7 @@ use super::exec::cancel_on_ctrl_c;
 use super::mounts::Written;
 use super::people::Asked;
 use super::replay::{self, RunNote};
+use super::tools::Granted;
 use super::{artifacts, exit, input, mounts, session, settings, tools};
 use crate::agent::{self, Agent, Ending};
 use crate::event::EventSink;
@@ -61,7 +62,7 @@ pub(super) async fn solve(
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
-    let sandbox = tools::grant(sandbox, &run.tools, events(run, global)).await?;
+    let Granted { sandbox, env } = tools::grant(sandbox, &run.tools, events(run, global)).await?;
     let asked = Asked::new(run.session.is_some(), run.interactive);
     tools::warn_without_people(&run.tools, &asked, global);
     let cancel = Cancel::new();
@@ -97,6 +98,9 @@ pub(super) async fn solve(
         .events(events(run, global))
         .cancel(cancel)
         .keep_files(run.files.out.is_some());
+    for (key, value) in env {
+        agent = agent.env(key, value);
+    }
     if let Some(answers) = asked.answers() {
         agent = agent.answers(answers);
     }

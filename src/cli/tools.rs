@@ -12,6 +12,7 @@ use crate::event::EventSink;
 use crate::report::human::shown;
 use crate::sandbox::Sandbox;
 use crate::tools::Tools;
+use crate::tools::net::Network;
 
 /// All that `args` grant.
 pub(super) async fn tools(args: &ToolArgs, _events: EventSink) -> anyhow::Result<Tools> {
@@ -19,7 +20,22 @@ pub(super) async fn tools(args: &ToolArgs, _events: EventSink) -> anyhow::Result
     for script in &args.tools {
         tools = tools.tool(script.clone().tool().await?)?;
     }
+    let named = args.secrets.iter().flat_map(|secret| secret.hosts());
+    let allowed: Vec<_> = args.hosts.iter().chain(named).cloned().collect();
+    if !allowed.is_empty() || !args.secrets.is_empty() {
+        let secrets: anyhow::Result<_> = (args.secrets.iter())
+            .map(|secret| secret.read(&args.hosts))
+            .collect();
+        tools = tools.network(Network::new(allowed, secrets?));
+    }
     Ok(tools.approvals(args.approve.iter().cloned()))
+}
+
+/// A sandbox with what was granted to it.
+pub(super) struct Granted {
+    pub(super) sandbox: Sandbox,
+    /// Variables of the code's environment: the stand-ins of secrets.
+    pub(super) env: Vec<(String, String)>,
 }
 
 /// Grants it.
@@ -27,16 +43,20 @@ pub(super) async fn grant(
     sandbox: Sandbox,
     args: &ToolArgs,
     events: EventSink,
-) -> anyhow::Result<Sandbox> {
-    Ok(match args.is_empty() {
-        true => sandbox,
-        false => sandbox.tools(tools(args, events).await?),
-    })
+) -> anyhow::Result<Granted> {
+    if args.is_empty() {
+        let env = Vec::new();
+        return Ok(Granted { sandbox, env });
+    }
+    let tools = tools(args, events).await?;
+    let env = tools.env();
+    let sandbox = sandbox.tools(tools);
+    Ok(Granted { sandbox, env })
 }
 
 impl ToolArgs {
     fn is_empty(&self) -> bool {
-        self.tools.is_empty() && self.approve.is_empty()
+        self.tools.is_empty() && self.hosts.is_empty() && self.secrets.is_empty()
     }
 
     /// Whether a person may be asked before a call.

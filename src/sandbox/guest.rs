@@ -14,7 +14,7 @@ macro_rules! module {
 }
 
 /// Each module's name and source, in the order they are loaded.
-pub(crate) const MODULES: [(&str, &str); 14] = [
+pub(crate) const MODULES: [(&str, &str); 19] = [
     module!("hints"),
     module!("errors"),
     module!("answer"),
@@ -22,6 +22,11 @@ pub(crate) const MODULES: [(&str, &str); 14] = [
     module!("absent"),
     module!("gaps"),
     module!("door"),
+    module!("tls"),
+    module!("wire"),
+    module!("net"),
+    module!("net_poll"),
+    module!("net_async"),
     module!("loop"),
     module!("threads"),
     module!("displays"),

@@ -129,6 +129,34 @@ impl Payload {
         }
     }
 
+    /// All text, and all bytes, changed.
+    pub(crate) fn map_text(
+        mut self,
+        text: &dyn Fn(&str) -> String,
+        bytes: &dyn Fn(Vec<u8>) -> Vec<u8>,
+    ) -> Self {
+        fn walk(value: &mut Value, text: &dyn Fn(&str) -> String) {
+            match value {
+                Value::String(one) => *one = text(one),
+                Value::Array(list) => list.iter_mut().for_each(|one| walk(one, text)),
+                Value::Object(map) => {
+                    let all = std::mem::take(map).into_iter();
+                    map.extend(all.map(|(key, mut one)| {
+                        walk(&mut one, text);
+                        (text(&key), one)
+                    }));
+                }
+                _ => {}
+            }
+        }
+        walk(&mut self.value, text);
+        let shown = self.displays.iter_mut().map(|(_, blob)| blob);
+        for blob in self.blobs.iter_mut().chain(shown) {
+            blob.0 = bytes(std::mem::take(&mut blob.0));
+        }
+        self
+    }
+
     /// The value for people: of bytes only their number.
     pub(crate) fn shown(&self) -> Value {
         let mut value = self.value.clone();

@@ -17,6 +17,11 @@ use super::payload::Payload;
 pub trait Toolbox: Send + Sync + 'static {
     /// What one turn has of it: made when the code first uses it, dropped when the turn ends.
     fn open(&self) -> Arc<dyn OpenToolbox>;
+
+    /// What whoever writes the code should know beside the tools, in a few sentences.
+    fn about(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A [`Toolbox`] in the hands of one turn.

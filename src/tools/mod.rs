@@ -23,12 +23,14 @@
 //! ```
 
 mod approval;
+pub mod net;
 mod python;
 pub mod script;
 #[cfg(test)]
 mod tests;
 mod tool;
 mod turn;
+mod web;
 
 pub use approval::Approval;
 pub use tool::{Bytes, Tool, ToolFailure, ToolLimits};
@@ -40,6 +42,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use crate::sandbox::{OpenToolbox, Toolbox};
+use net::Network;
 
 /// Names in `tools` that are its own.
 const RESERVED: [&str; 5] = [
@@ -88,6 +91,7 @@ pub struct Tools {
     own: Arc<Named>,
     sources: Vec<Arc<dyn Source>>,
     approvals: Arc<[Approval]>,
+    network: Option<Network>,
 }
 
 impl fmt::Debug for Tools {
@@ -129,12 +133,28 @@ impl Tools {
         Ok(self)
     }
 
+    /// Lets the code make HTTP(S) requests, with `urllib`, `http.client` and what stands on them, to the
+    /// hosts that `network` names. Default: none.
+    #[must_use]
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = Some(network);
+        self
+    }
+
     /// Who says whether a call may be made. Of several rules whose pattern fits, the last decides; a
     /// call that none fits may be made.
     #[must_use]
     pub fn approvals(mut self, rules: impl IntoIterator<Item = Approval>) -> Self {
         self.approvals = self.approvals.iter().cloned().chain(rules).collect();
         self
+    }
+
+    /// Variables of the environment that code gets: of each secret its name, and what stands for it.
+    pub fn env(&self) -> Vec<(String, String)> {
+        let secrets = self.network.iter().flat_map(|network| network.secrets());
+        secrets
+            .map(|secret| (secret.name().to_owned(), secret.placeholder()))
+            .collect()
     }
 
     /// All that there are now, by name.
@@ -156,6 +176,27 @@ impl Tools {
 impl Toolbox for Tools {
     fn open(&self) -> Arc<dyn OpenToolbox> {
         Arc::new(turn::OpenTools::new(self.clone()))
+    }
+
+    fn about(&self) -> Option<String> {
+        let network = self.network.as_ref()?;
+        let names = |rules: &[net::HostRule]| {
+            let names: Vec<_> = rules.iter().map(ToString::to_string).collect();
+            names.join(", ")
+        };
+        let mut text = format!(
+            "The code may make HTTP and HTTPS requests, with urllib.request, to these hosts only: {}.",
+            names(network.rules())
+        );
+        for secret in network.secrets() {
+            text += &format!(
+                " os.environ[{:?}] stands for a secret: put it where the secret belongs in requests to \
+                 {}; elsewhere it means nothing.",
+                secret.name(),
+                names(secret.hosts())
+            );
+        }
+        Some(text)
     }
 }
 

@@ -2,22 +2,29 @@
 
 use std::collections::HashMap;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
-use super::{ToolFailure, Tools, approval, listing};
+use super::net::{Connections, Network, Redactor};
+use super::{ToolFailure, Tools, approval, listing, web};
 use crate::sandbox::{FailureKind, Gate, OpenToolbox, ToolCall, ToolReply};
 
 pub(super) struct OpenTools {
     tools: Tools,
     /// How often each was called.
     calls: Mutex<HashMap<String, u64>>,
+    network: Option<Arc<Connections>>,
+    redactor: Option<Redactor>,
 }
 
 impl OpenTools {
     pub(super) fn new(tools: Tools) -> Self {
+        let network = tools.network.as_ref();
         Self {
+            network: network.map(|network| Arc::new(network.open())),
+            redactor: (network.filter(|network| !network.secrets().is_empty()))
+                .map(Network::redactor),
             tools,
             calls: Mutex::default(),
         }
@@ -81,6 +88,20 @@ impl OpenTools {
     }
 }
 
+/// `reply` without the secrets that code is not to see.
+fn redacted(reply: ToolReply, redactor: &Redactor) -> ToolReply {
+    match reply {
+        ToolReply::Done(payload) => ToolReply::Done(
+            payload.map_text(&|text| redactor.text(text).into_owned(), &|bytes| {
+                redactor.bytes(bytes)
+            }),
+        ),
+        ToolReply::Failed { kind, message } => {
+            ToolReply::of(kind, redactor.text(&message).into_owned())
+        }
+    }
+}
+
 /// A failure, with the tool's name where it is about the call.
 fn told(tool: &str, failure: ToolFailure) -> ToolReply {
     match failure.kind {
@@ -102,12 +123,28 @@ impl OpenToolbox for OpenTools {
     }
 
     fn gate(&self, call: &ToolCall) -> Gate {
-        approval::gate(&self.tools.approvals, &call.tool)
+        // Which hosts may be reached was said already.
+        match web::is_one(&call.tool) {
+            true => Gate::Open,
+            false => approval::gate(&self.tools.approvals, &call.tool),
+        }
     }
 
     fn call(&self, call: ToolCall) -> Pin<Box<dyn Future<Output = ToolReply> + Send>> {
+        if web::is_one(&call.tool) {
+            let network = self.network.clone();
+            // Its answers have lost their secrets already.
+            return Box::pin(async move { web::call(network.as_deref(), call).await });
+        }
+        let redactor = self.redactor.clone();
         match self.begin(call) {
-            Ok(answer) => Box::pin(answer),
+            Ok(answer) => Box::pin(async move {
+                let reply = answer.await;
+                match redactor {
+                    Some(redactor) => redacted(reply, &redactor),
+                    None => reply,
+                }
+            }),
             Err(no) => Box::pin(std::future::ready(no)),
         }
     }

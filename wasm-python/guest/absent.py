@@ -17,13 +17,6 @@ def _processes(what):
     return absent
 
 
-def _network(*args, **kwargs):
-    raise OSError(
-        errno.ENOTSUP,
-        "the sandbox has no network; use the data and tools you were given",
-    )
-
-
 _NO_INSTALLING = (
     "packages cannot be installed from inside the sandbox; use those that are there, or ask whoever "
     "runs the code to add pure-Python ones (--with NAME)"
@@ -52,33 +45,4 @@ def install():
 
     subprocess.Popen.__init__ = _processes("subprocess.Popen")
     subprocess.Popen.__del__ = lambda self: None
-    try:
-        import socket
-    except ImportError:
-        socket = None
-    if socket is not None:
-        socket.create_connection = _network
-        socket.getaddrinfo = _network
-        socket.socket.__init__ = _network
-        socket.socket.__del__ = lambda self: None
-    _without_https()
     sys.meta_path.insert(0, _Finder())
-
-
-def _without_https():
-    """There is no TLS here, and so no handler: the error would be that `https` is unknown."""
-    import http.client
-    import urllib.request
-
-    class HTTPSConnection(http.client.HTTPConnection):
-        default_port = 443
-        connect = _network
-
-    class HTTPSHandler(urllib.request.AbstractHTTPHandler):
-        def https_open(self, request):
-            return self.do_open(HTTPSConnection, request)
-
-        https_request = urllib.request.AbstractHTTPHandler.do_request_
-
-    http.client.HTTPSConnection = HTTPSConnection
-    urllib.request.HTTPSHandler = HTTPSHandler

@@ -37,6 +37,10 @@ def boot():
         sys.modules[name] = module
         setattr(package, short, module)
         exec(compile(source, module.__file__, "exec"), module.__dict__)
+    # Before anything that looks for an `ssl`.
+    package.net.install()
+    package.net_poll.install()
+    package.net_async.install()
     for name in frame["warm"]:
         importlib.import_module(name)
     import builtins

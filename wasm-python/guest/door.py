@@ -253,9 +253,9 @@ def _nearly_plain(value):
     plain = scientific(value)
     if plain is not value:
         return plain
-    kind = type(value).__qualname__
     raise TypeError(
-        f"a {kind} cannot be an argument of a tool: numbers, text, bytes, lists and dicts can"
+        f"{type(value).__qualname__} objects cannot be arguments of tools: numbers, text, bytes, "
+        "lists and dicts can"
     )
 
 

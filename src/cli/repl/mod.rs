@@ -19,7 +19,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::args::{self, FileArgs, Global};
-use super::{artifacts, exec, exit, mounts, session, settings};
+use super::people::Asked;
+use super::{artifacts, exec, exit, mounts, session, settings, tools};
 use crate::pack::Dirs;
 use crate::report;
 use crate::sandbox::{Cancel, Display, Limits, Outcome, Sandbox, Session, Turn, Usage};
@@ -47,6 +48,12 @@ struct Repl {
     status: u8,
     is_terminal: bool,
     quiet: bool,
+    /// Variables of the code's environment.
+    env: Vec<(String, String)>,
+    /// Who answers the code's questions.
+    asked: Asked,
+    /// Whether what the code prints must not steer the terminal: it will be asked on.
+    tame: bool,
 }
 
 /// What comes after a block.
@@ -69,6 +76,10 @@ pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<Exi
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
+    let granted = tools::grant(sandbox, &args.tools, report::progress(global.quiet)).await?;
+    let asked = Asked::new(false, false);
+    tools::warn_without_people(&args.tools, &asked, global);
+    let sandbox = granted.sandbox;
     let (at, store, branch) = match args.session {
         Some(name) => {
             let store = session::store()?;
@@ -80,7 +91,9 @@ pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<Exi
             ("main".to_owned(), None, Branch::in_memory(session))
         }
     };
-    let repl = Repl::new(sandbox, limits, (at, branch), store, global);
+    let mut repl = Repl::new(sandbox, limits, (at, branch), store, global);
+    (repl.env, repl.asked) = (granted.env, asked);
+    repl.tame = args.tools.may_ask();
     repl.drive(&args.files).await
 }
 
@@ -126,6 +139,9 @@ impl Repl {
             status: 0,
             is_terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
             quiet: global.quiet,
+            env: Vec::new(),
+            asked: Asked::new(false, false),
+            tame: false,
         }
     }
 
@@ -245,10 +261,16 @@ impl Repl {
     async fn turn(&mut self, code: String) -> anyhow::Result<(Next, Usage)> {
         self.turns += 1;
         let cancel = Cancel::new();
-        let (events, writer) = exec::live(cancel.clone(), false);
+        let (events, writer) = exec::live(cancel.clone(), self.tame);
         let mut turn = Turn::new(code.clone())
             .cancel(cancel.clone())
             .events(events);
+        for (key, value) in &self.env {
+            turn = turn.env(key, value);
+        }
+        if let Some(answers) = self.asked.answers() {
+            turn = turn.answers(answers);
+        }
         if self.is_terminal {
             turn = turn.stdin(super::input::terminal_line_on_demand());
         }

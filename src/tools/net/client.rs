@@ -35,7 +35,7 @@ pub(crate) struct HttpResponse {
 
 /// The requests and responses of one turn. Dropping it ends them and closes the connections.
 pub(crate) struct Connections {
-    parts: Arc<Parts>,
+    pub(super) parts: Arc<Parts>,
     places: Arc<Semaphore>,
     clients: Mutex<HashMap<Target, Kept>>,
     table: Mutex<Table>,

@@ -31,6 +31,32 @@ impl HttpFailure {
         Self::new("denied", message)
     }
 
+    /// No rule names it.
+    pub(super) fn unnamed(host: &str, port: Option<u16>) -> Self {
+        Self::denied(match port {
+            None => format!("`{host}` is not among the allowed hosts; it takes --allow-net {host}"),
+            Some(port) => {
+                let rule = match port {
+                    80 | 443 => host.to_owned(),
+                    _ => format!("{host}:{port}"),
+                };
+                format!(
+                    "`{host}` at port {port} is not among the allowed hosts; it takes \
+                     --allow-net {rule}"
+                )
+            }
+        })
+    }
+
+    /// A name leads nowhere, or where it may not.
+    pub(super) fn unresolved(why: &Unresolved) -> Self {
+        let kind = match why {
+            Unresolved::Unknown { .. } => "dns",
+            Unresolved::Special { .. } | Unresolved::Unnamed { .. } => "denied",
+        };
+        Self::new(kind, why.to_string())
+    }
+
     /// The request or the response is not HTTP as it should be.
     pub(super) fn protocol(message: impl AsRef<str>) -> Self {
         Self::new("protocol", message)
@@ -69,14 +95,10 @@ impl HttpFailure {
         let mut io_kind = None;
         while let Some(cause) = source {
             if let Some(unresolved) = cause.downcast_ref::<Unresolved>() {
-                let kind = match unresolved {
-                    Unresolved::Unknown { .. } => "dns",
-                    Unresolved::Special { .. } | Unresolved::Unnamed { .. } => "denied",
-                };
-                return Self::new(kind, unresolved.to_string());
+                return Self::unresolved(unresolved);
             }
             if let Some(io) = cause.downcast_ref::<io::Error>() {
-                io_kind = Some(io.kind());
+                io_kind = Some(innermost(io).kind());
             }
             // Not reqwest's own words: they have the URL in them.
             if !cause.is::<reqwest::Error>() {
@@ -113,6 +135,12 @@ impl HttpFailure {
         }
         Self::protocol(format!("{host} did not answer as HTTP has it: {reason}"))
     }
+}
+
+/// What `error` was made of: as a source it would be passed over.
+fn innermost(error: &io::Error) -> &io::Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
+    inner.map_or(error, innermost)
 }
 
 /// `text` in one line: a server, or a certificate, may have had its part in it.

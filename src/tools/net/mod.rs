@@ -11,6 +11,7 @@ mod address;
 mod body;
 mod client;
 mod failure;
+mod reach;
 mod redact;
 mod request;
 mod rules;
@@ -26,10 +27,9 @@ pub use rules::{BadRule, HostRule};
 pub use secrets::{BadSecret, Secret};
 
 pub(crate) use address::{Lookup, SystemLookup};
-pub(crate) use body::Chunk;
-pub(crate) use client::{Connections, HttpResponse};
+pub(crate) use client::Connections;
 pub(crate) use failure::HttpFailure;
-pub(crate) use redact::{Redactor, RedactorStream};
+pub(crate) use redact::Redactor;
 pub(crate) use request::HttpRequest;
 
 /// What holds the requests of a turn. The size of a response's head is bounded by hyper: 100

@@ -74,13 +74,7 @@ pub(super) fn prepare(parts: &Parts, request: HttpRequest) -> Result<Prepared, H
     let mut url = url(&request.url)?;
     let (host, port) = host(&mut url)?;
     if !parts.rules.iter().any(|rule| rule.allows(&host, port)) {
-        let rule = match port {
-            80 | 443 => host.clone(),
-            _ => format!("{host}:{port}"),
-        };
-        return Err(HttpFailure::denied(format!(
-            "`{host}` at port {port} is not among the allowed hosts; it takes --allow-net {rule}"
-        )));
+        return Err(HttpFailure::unnamed(&host, Some(port)));
     }
     let method = method(&request.method)?;
     let headers = headers(parts, &request.headers)?;
@@ -144,7 +138,7 @@ fn url(text: &str) -> Result<Url, HttpFailure> {
 
 /// The URL's host and port, the host without a last dot, there and in the URL: what is checked is
 /// what a server and its certificate are asked for.
-fn host(url: &mut Url) -> Result<(String, u16), HttpFailure> {
+pub(super) fn host(url: &mut Url) -> Result<(String, u16), HttpFailure> {
     let none = || HttpFailure::protocol("this URL has no host; write it whole");
     let mut host = url.host_str().ok_or_else(none)?.to_owned();
     if host.ends_with('.') {

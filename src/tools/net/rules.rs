@@ -47,6 +47,14 @@ impl HostRule {
         }
     }
 
+    /// Whether it allows `host`, as a URL has it, at some port.
+    pub(super) fn names(&self, host: &str) -> bool {
+        match self.port {
+            Some(port) => self.allows(host, port),
+            None => DEFAULT_PORTS.iter().any(|port| self.allows(host, *port)),
+        }
+    }
+
     /// Whether it names this very address at `port`.
     pub(super) fn allows_address(&self, ip: IpAddr, port: u16) -> bool {
         self.host == Host::Address(ip) && self.allows_port(port)

@@ -1,0 +1,127 @@
+//! `--secret`: where values come from that the code is not to see.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use anyhow::{Context, bail};
+
+use crate::tools::net::{HostRule, Secret};
+
+/// The longest file with a secret, in bytes.
+const MAX_FILE: u64 = 8192;
+
+/// `NAME[=FILE][@HOST[:PORT][,…]]`, as typed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct SecretArg {
+    name: String,
+    file: Option<PathBuf>,
+    hosts: Vec<HostRule>,
+}
+
+impl FromStr for SecretArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // A file's name may have an `@` in it, a host has none.
+        let (named, hosts) = match text.rsplit_once('@') {
+            Some((named, hosts)) => (named, hosts.split(',').collect()),
+            None => (text, Vec::new()),
+        };
+        let (name, file) = match named.split_once('=') {
+            Some((name, file)) if !file.is_empty() => (name, Some(file.into())),
+            Some(_) => return Err("expected a file after `=`, as in TOKEN=token.txt@HOST".into()),
+            None => (named, None),
+        };
+        let hosts: Result<_, _> = hosts.into_iter().map(HostRule::from_str).collect();
+        Ok(Self {
+            name: name.to_owned(),
+            file,
+            hosts: hosts.map_err(|e| e.to_string())?,
+        })
+    }
+}
+
+impl SecretArg {
+    /// The secret, bound to its hosts, or to the one that `allowed` has.
+    pub(super) fn read(&self, allowed: &[HostRule]) -> anyhow::Result<Secret> {
+        let name = &self.name;
+        let hosts = match (&*self.hosts, allowed) {
+            ([], [one]) => std::slice::from_ref(one),
+            ([], _) => bail!(
+                "the secret {name} is bound to no host; say which may get it, as in \
+                 --secret {name}@api.example.com"
+            ),
+            (hosts, _) => hosts,
+        };
+        let value = match &self.file {
+            None => std::env::var(name).map_err(|_| {
+                anyhow::anyhow!(
+                    "there is no variable {name} in the environment; set it, or name a file, as in \
+                     --secret {name}=FILE@HOST"
+                )
+            })?,
+            Some(file) => {
+                let shown = file.display().to_string();
+                let open = std::fs::File::open(file)
+                    .with_context(|| format!("cannot open the secret's file {shown}"))?;
+                let mut text = String::new();
+                std::io::Read::read_to_string(&mut std::io::Read::take(open, MAX_FILE), &mut text)
+                    .with_context(|| format!("cannot read the secret's file {shown}"))?;
+                // Editors end files with a newline.
+                text.truncate(text.trim_end_matches(['\n', '\r']).len());
+                text
+            }
+        };
+        let (first, others) = hosts.split_first().context("a secret has a host")?;
+        let secret = Secret::new(name, value, first.clone())?;
+        Ok((others.iter().cloned()).fold(secret, Secret::also_for))
+    }
+
+    /// The hosts it names itself.
+    pub(super) fn hosts(&self) -> &[HostRule] {
+        &self.hosts
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_a_name_a_file_and_hosts() {
+        let read = |text: &str| text.parse::<SecretArg>();
+        let secret = read("TOKEN=a@b.txt@api.example.com,*.example.org:8443").unwrap();
+        assert_eq!(secret.file, Some("a@b.txt".into()));
+        assert_eq!(secret.hosts.len(), 2);
+        assert_eq!(read("TOKEN").unwrap().hosts, []);
+        for text in ["TOKEN=@x.org", "TOKEN@", "TOKEN@a b"] {
+            assert!(read(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn without_a_host_it_is_bound_to_the_only_one_there_is() {
+        let secret: SecretArg = "PATH".parse().unwrap();
+        let one: HostRule = "example.com".parse().unwrap();
+        assert_eq!(
+            secret.read(std::slice::from_ref(&one)).unwrap().hosts(),
+            std::slice::from_ref(&one)
+        );
+        let many = [one.clone(), "example.org".parse().unwrap()];
+        assert!(
+            secret
+                .read(&many)
+                .unwrap_err()
+                .to_string()
+                .contains("PATH@")
+        );
+        let missing: SecretArg = "CODEACT_NO_SUCH_VARIABLE".parse().unwrap();
+        assert!(
+            missing
+                .read(&[one])
+                .unwrap_err()
+                .to_string()
+                .contains("no variable")
+        );
+    }
+}
