@@ -40,6 +40,11 @@ impl History {
         }
     }
 
+    /// System prompt and task.
+    pub(super) fn opening(&self) -> &[Message] {
+        &self.opening
+    }
+
     /// What the model is sent now.
     pub(super) fn messages(&self) -> Vec<Message> {
         let mut messages = self.opening.clone();

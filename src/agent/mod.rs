@@ -5,11 +5,13 @@
 //! observation (`observation`), and all of it a [`Step`] of the history (`history`), until there
 //! is an answer. [`Agent`] drives it (`run`). `tools` tells the model what its code can call.
 
+mod act;
 mod action;
 mod ask;
 mod desk;
 mod history;
 mod observation;
+mod paused;
 mod prompt;
 mod repetition;
 mod run;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::act::{About, Done};
 use super::action::{Action, Mode, parse};
 use super::ask::Said;
 use super::desk::{Desk, Place};
@@ -13,9 +14,7 @@ use super::{observation, prompt, tools_text};
 use crate::error::Error;
 use crate::event::{Event, EventSink};
 use crate::llm::{Message, Model};
-use crate::sandbox::{
-    Answers, Cancel, Changes, Execution, Outcome, Sandbox, Session, Toolbox, Turn,
-};
+use crate::sandbox::{Answers, Cancel, Changes, Outcome, Sandbox, Session, Toolbox, Turn};
 use crate::sessions::NamedSession;
 
 /// How often an answer without code is refused.
@@ -30,13 +29,13 @@ const MAX_REMINDER: usize = 2000;
 #[derive(Clone)]
 pub struct Agent {
     pub(super) model: Arc<dyn Model>,
-    sandbox: Sandbox,
+    pub(super) sandbox: Sandbox,
     max_steps: u32,
-    keep_files: bool,
-    variables: bool,
-    stdin_text: Option<Arc<str>>,
-    answers: Option<Answers>,
-    env: Vec<(String, String)>,
+    pub(super) keep_files: bool,
+    pub(super) variables: bool,
+    pub(super) stdin_text: Option<Arc<str>>,
+    pub(super) answers: Option<Answers>,
+    pub(super) env: Vec<(String, String)>,
     pub(super) seed: Option<u64>,
     pub(super) events: EventSink,
     pub(super) cancel: Cancel,
@@ -50,6 +49,9 @@ pub enum Ending {
     Answered(Value),
     /// The steps were used up before there was one.
     OutOfSteps,
+    /// Its code waits for an answer; in a named session it is put away there, and
+    /// [`Agent::resume_in`] goes on with it.
+    Waiting,
     /// Somebody stopped it.
     Cancelled,
     /// In the one-shot form: the program did not end well, or the reply was no program.
@@ -207,16 +209,39 @@ impl Agent {
         self.finish(run)
     }
 
-    async fn run_steps(&self, task: &str, mut desk: Desk<'_>) -> Result<Run, Error> {
+    async fn run_steps(&self, task: &str, desk: Desk<'_>) -> Result<Run, Error> {
         let system = prompt::system(&self.surroundings());
-        let mut history = self.open(system, task);
+        let history = self.open(system, task);
+        self.go_on(task, history, desk, None).await
+    }
+
+    /// The loop, from `history` on; `first` is a reply that was had, and the turn to run for it.
+    pub(super) async fn go_on(
+        &self,
+        task: &str,
+        mut history: History,
+        mut desk: Desk<'_>,
+        mut first: Option<(String, Turn)>,
+    ) -> Result<Run, Error> {
         for step in 1..=self.max_steps {
-            let Some(said) = self.ask(step, &history).await? else {
-                return Ok(Run::new(history, &mut desk, Ending::Cancelled));
+            let (said, turn) = match first.take() {
+                Some((text, turn)) => (Said { text, cut: None }, Some(turn)),
+                None => match self.ask(step, &history).await? {
+                    Some(said) => (said, None),
+                    None => return Ok(Run::new(history, &mut desk, Ending::Cancelled)),
+                },
             };
             let action = read(&said, Mode::Agent);
             let done = match &action {
-                Action::Code { source, .. } => self.act(&mut desk, &history, step, source).await?,
+                Action::Code { source, .. } => {
+                    let about = About {
+                        task,
+                        history: &history,
+                        reply: &said.text,
+                        step,
+                    };
+                    self.act(&mut desk, about, source, turn).await?
+                }
                 Action::Answer(text) => self.judge(&history, task, text),
                 Action::Unreadable { reason } => Done::told(reason.clone()),
             };
@@ -276,7 +301,7 @@ impl Agent {
         let action = read(&said, Mode::Once);
         let (execution, ending) = match &action {
             Action::Code { source, .. } => {
-                let execution = self.execute(&mut desk, 1, source).await?;
+                let execution = self.execute(&mut desk, 1, source, None).await?;
                 let ending = match &execution.outcome {
                     Outcome::Completed | Outcome::Exited { code: 0 } => {
                         Ending::Answered(Value::String(execution.stdout.text.clone()))
@@ -315,77 +340,6 @@ impl Agent {
         History::new(vec![system, task])
     }
 
-    async fn execute(
-        &self,
-        desk: &mut Desk<'_>,
-        step: u32,
-        source: &str,
-    ) -> Result<Execution, Error> {
-        self.events.emit(Event::CodeStarted {
-            step,
-            code: source.to_owned(),
-        });
-        let mut turn = Turn::new(source)
-            .agent()
-            .events(self.events.clone())
-            .cancel(self.cancel.clone());
-        if let Some(text) = &self.stdin_text
-            && !desk.has_input
-        {
-            turn = turn
-                .bind("stdin_text", &**text)
-                .stdin(text.as_bytes().to_vec());
-        }
-        if let Some(answers) = &self.answers {
-            turn = turn.answers(answers.clone());
-        }
-        for (key, value) in &self.env {
-            turn = turn.env(key, value);
-        }
-        if self.keep_files {
-            turn = turn.keep_files();
-        }
-        if self.variables || matches!(desk.place, Place::Named(_)) {
-            turn = turn.variables();
-        }
-        let execution = desk.session().run(turn).await?;
-        if let Place::Named(kept) = &mut desk.place {
-            kept.commit(source, &execution)?;
-        }
-        // A turn that was taken back took its input with it.
-        desk.has_input |= !execution.rolled_back;
-        Ok(execution)
-    }
-
-    /// Runs code and decides how to go on.
-    async fn act(
-        &self,
-        desk: &mut Desk<'_>,
-        history: &History,
-        step: u32,
-        source: &str,
-    ) -> Result<Done, Error> {
-        let repeated = history.has_run(source);
-        let execution = self.execute(desk, step, source).await?;
-        if let Some(answer) = execution.answer.clone() {
-            return Ok(Done::ended(Ending::Answered(answer), Some(execution)));
-        }
-        if execution.outcome == Outcome::Cancelled {
-            return Ok(Done::ended(Ending::Cancelled, Some(execution)));
-        }
-        let mut text = observation::text(&execution);
-        if repeated {
-            text += "\nYou have run exactly this code before. Do not run it again: change it, or \
-                     call final_answer(value) with what you know.";
-        }
-        Ok(Done {
-            note: observation::note(&execution),
-            execution: Some(execution),
-            observation: Some(text),
-            ending: None,
-        })
-    }
-
     /// An answer without code counts when code has shown something, or when the model insists:
     /// else it is most often arithmetic done in the head, or the model answering the observation.
     fn judge(&self, history: &History, task: &str, text: &str) -> Done {
@@ -408,11 +362,12 @@ impl Agent {
     }
 
     /// Tells how the run ended, also where it ended in an error.
-    fn finish(&self, run: Result<Run, Error>) -> Result<Run, Error> {
+    pub(super) fn finish(&self, run: Result<Run, Error>) -> Result<Run, Error> {
         let (ending, reason) = match &run {
             Ok(run) => match &run.ending {
                 Ending::Answered(_) => ("answered", None),
                 Ending::OutOfSteps => ("out_of_steps", None),
+                Ending::Waiting => ("waiting", None),
                 Ending::Cancelled => ("cancelled", None),
                 Ending::Failed(why) => ("failed", Some(why.clone())),
             },
@@ -437,34 +392,5 @@ fn read(said: &Said, mode: Mode) -> Action {
             reason: reason.into(),
         },
         None => parse(&said.text, mode),
-    }
-}
-
-/// What came of one action.
-struct Done {
-    execution: Option<Execution>,
-    observation: Option<String>,
-    /// Why the run goes on, in a line for people.
-    note: Option<String>,
-    ending: Option<Ending>,
-}
-
-impl Done {
-    fn ended(ending: Ending, execution: Option<Execution>) -> Self {
-        Self {
-            execution,
-            observation: None,
-            note: None,
-            ending: Some(ending),
-        }
-    }
-
-    fn told(text: String) -> Self {
-        Self {
-            execution: None,
-            observation: Some(format!("{} {text}", observation::PREFIX)),
-            note: text.split(". ").next().map(str::to_owned),
-            ending: None,
-        }
     }
 }

@@ -62,6 +62,7 @@ Exit codes:
     1  an exception was not caught
     N  the code called sys.exit(N)
     2  the command line is wrong
+   75  the code waits for an answer: `codeact session resume`
   124  the wall time or the fuel was used up
   125  the runner itself failed
   130  stopped by Ctrl-C
@@ -183,6 +184,7 @@ Exit codes:
     0  there is an answer, on stdout
     1  there is none: the steps were used up, or with --once the program failed
     2  the command line is wrong
+   75  the code waits for an answer: `codeact session resume`
   125  the runner itself failed, e.g. no model was found
   130  stopped by Ctrl-C";
 
@@ -376,6 +378,10 @@ pub(super) enum Session {
         /// The new session's name
         new: String,
     },
+    /// Answer the question that a session's turn waits with, and go on from there
+    ///
+    /// Grant again what was granted to the command that asked: tools, mounts, packages.
+    Resume(Box<Resume>),
     /// Write a session to a file, to move it to another machine
     Export {
         /// The session's name
@@ -403,6 +409,27 @@ pub(super) enum Session {
         #[arg(long, value_name = "N", default_value_t = 20)]
         keep: usize,
     },
+}
+
+/// Take a turn up that waits.
+#[derive(Debug, clap::Args)]
+pub(super) struct Resume {
+    /// The session's name
+    pub(super) name: String,
+    /// The answer; of a call that needs approval `yes`, or why not. Without it you are asked
+    #[arg(long, value_name = "TEXT")]
+    pub(super) answer: Option<String>,
+    /// Of an agent: the most replies asked of the model from here on
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_steps: u32,
+    #[command(flatten)]
+    pub(super) files: FileArgs,
+    #[command(flatten)]
+    pub(super) tools: ToolArgs,
+    #[command(flatten)]
+    pub(super) limits: LimitArgs,
+    #[command(flatten)]
+    pub(super) model: ModelArgs,
 }
 
 #[derive(Debug, Subcommand)]

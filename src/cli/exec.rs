@@ -14,7 +14,7 @@ use super::args::{Exec, Global};
 use super::mounts::Written;
 use super::people::Asked;
 use super::tools::Granted;
-use super::{artifacts, exit, input, mounts, replay, session, settings, tools};
+use super::{artifacts, exit, input, mounts, people, replay, session, settings, tools};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
 use crate::sandbox::{Cancel, Turn};
@@ -85,7 +85,7 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         writer = Some(thread);
     }
     let mut kept = match &exec.session {
-        Some(name) => Some(session::store()?.open(name, &sandbox)?),
+        Some(name) => Some(session::open(name, &sandbox)?),
         None => None,
     };
     let mut fresh = None;
@@ -124,6 +124,10 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
     };
     if let Some(kept) = &mut kept {
         kept.commit(&code, &execution)?;
+        if let Some(waiting) = &execution.waiting {
+            kept.put_away(waiting)?;
+            people::say_it_waits(&kept.name(), waiting);
+        }
     }
     if exec.json {
         let mut object = report::json::execution(&execution);

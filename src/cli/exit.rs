@@ -9,6 +9,8 @@ const WRONG: u8 = 2;
 /// The runner itself failed.
 pub(super) const FAILED: u8 = 125;
 const TIMED_OUT: u8 = 124;
+/// The code waits for an answer; try again when there is one.
+pub(super) const WAITING: u8 = 75;
 const CANCELLED: u8 = 130;
 const TRAPPED: u8 = 134;
 const OUT_OF_MEMORY: u8 = 137;
@@ -21,7 +23,8 @@ pub(super) fn of(execution: &Execution) -> u8 {
         Outcome::Raised(_) => 1,
         Outcome::Exited { code } => *code as u8,
         Outcome::TimedOut { .. } | Outcome::OutOfFuel { .. } => TIMED_OUT,
-        Outcome::Cancelled | Outcome::Waiting => CANCELLED,
+        Outcome::Cancelled => CANCELLED,
+        Outcome::Waiting => WAITING,
         Outcome::Trapped { .. } => TRAPPED,
     }
 }

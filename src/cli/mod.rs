@@ -15,6 +15,7 @@ mod pack;
 mod people;
 mod repl;
 mod replay;
+mod resume;
 mod run;
 mod secrets;
 mod session;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{input, mounts};
 use crate::report::human::shown;
-use crate::sandbox::{Answers, Reply};
+use crate::sandbox::{Answers, Reply, Waiting};
 use crate::text::one_line;
 
 /// How much of a call's arguments is shown, in characters.
@@ -72,6 +72,20 @@ impl Asked {
             })),
         }
     }
+}
+
+/// Tells what the session `name` waits for, and how it goes on.
+pub(super) fn say_it_waits(name: &str, waiting: &Waiting) {
+    let question = Question::read(waiting.request());
+    let what = match question {
+        Question::Text { .. } => "the code asks",
+        Question::Call { .. } => "the code wants to call",
+    };
+    anstream::eprintln!(
+        "codeact: {what}: {}\ncodeact: `codeact session resume {name}` answers, with the same tools and \
+         mounts; `codeact session undo {name}` drops it",
+        question.shown()
+    );
 }
 
 /// What a question is about.
@@ -146,6 +160,11 @@ impl<'a> Question<'a> {
             },
         }
     }
+}
+
+/// Asks on the terminal, where the question can stay open.
+pub(super) async fn ask(request: Value) -> Reply {
+    at_terminal(request, Arc::default(), true).await
 }
 
 /// Asks on the terminal. Without a line there is no answer.

@@ -13,7 +13,7 @@ use super::mounts::Written;
 use super::people::Asked;
 use super::replay::{self, RunNote};
 use super::tools::Granted;
-use super::{artifacts, exit, input, mounts, session, settings, tools};
+use super::{artifacts, exit, input, mounts, people, session, settings, tools};
 use crate::agent::{self, Agent, Ending};
 use crate::event::EventSink;
 use crate::llm::{ModelOptions, Resolved, resolve};
@@ -68,7 +68,7 @@ pub(super) async fn solve(
     let cancel = Cancel::new();
     cancel_on_ctrl_c(&cancel).await;
     let mut kept = match &run.session {
-        Some(name) => Some(session::store()?.open(name, &sandbox)?),
+        Some(name) => Some(session::open(name, &sandbox)?),
         None => None,
     };
     let mut fresh = match kept {
@@ -113,6 +113,11 @@ pub(super) async fn solve(
         (None, Some(session)) => agent.run_on(session, task).await?,
         (None, None) => agent.run(task).await?,
     };
+    if let (Some(kept), Ending::Waiting) = (&kept, &done.ending)
+        && let Some(waiting) = kept.waiting()?
+    {
+        people::say_it_waits(&kept.name(), &waiting);
+    }
     if let Some(recorder) = recorder {
         replay::ended(&recorder, &done.ending)?;
     }
@@ -174,6 +179,7 @@ pub(super) fn conclude(done: &agent::Run, json: bool) -> anyhow::Result<ExitCode
             "no answer after {} steps; --max-steps allows more",
             done.steps.len()
         )),
+        Ending::Waiting => ExitCode::from(exit::WAITING),
         Ending::Cancelled => {
             anstream::eprintln!("codeact: stopped");
             ExitCode::from(130)
@@ -196,7 +202,7 @@ fn write_answer(value: &serde_json::Value) -> std::io::Result<()> {
     }
 }
 
-async fn model(args: &ModelArgs) -> anyhow::Result<Resolved> {
+pub(super) async fn model(args: &ModelArgs) -> anyhow::Result<Resolved> {
     let options = ModelOptions {
         model: args.model.clone(),
         base_url: args.base_url.clone(),

@@ -8,7 +8,8 @@ use anyhow::bail;
 
 use super::args::{Global, Session};
 use crate::pack::Dirs;
-use crate::sessions::{SessionInfo, SessionStore, TurnRecord};
+use crate::sandbox::Sandbox;
+use crate::sessions::{NamedSession, SessionInfo, SessionStore, TurnRecord};
 use crate::text::{one_line, shown};
 
 /// The user's sessions, or those in `CODEACT_SESSIONS`.
@@ -20,6 +21,24 @@ pub(super) fn store() -> anyhow::Result<SessionStore> {
     Ok(SessionStore::new(&dirs))
 }
 
+/// Opens `name` to go on with it: not one whose last turn waits for an answer.
+pub(super) fn open(name: &str, sandbox: &Sandbox) -> anyhow::Result<NamedSession> {
+    open_in(&store()?, name, sandbox)
+}
+
+pub(super) fn open_in(
+    store: &SessionStore,
+    name: &str,
+    sandbox: &Sandbox,
+) -> anyhow::Result<NamedSession> {
+    let kept = store.open(name, sandbox)?;
+    if let Some(waiting) = kept.waiting()? {
+        super::people::say_it_waits(name, &waiting);
+        bail!("the session {name} waits for an answer");
+    }
+    Ok(kept)
+}
+
 pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<ExitCode> {
     let store = store()?;
     let mut out = io::stdout().lock();
@@ -29,6 +48,10 @@ pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<Exi
         }
     };
     match command {
+        Session::Resume(resume) => {
+            drop(out);
+            return super::resume::run(*resume, &store, global).await;
+        }
         Session::List => {
             for info in store.list()? {
                 writeln!(out, "{}", line(&info))?;

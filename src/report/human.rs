@@ -76,6 +76,8 @@ pub(crate) fn ending(execution: &Execution, quiet: bool) {
     }
     match &execution.outcome {
         Outcome::Raised(e) => anstream::eprint!("{}", shown(&e.traceback)),
+        // What for, whoever puts it away tells.
+        Outcome::Waiting => {}
         outcome => {
             if let Some(traceback) = &execution.interrupted {
                 anstream::eprint!("{}", shown(&traceback.to_string()));

@@ -31,7 +31,11 @@ pub(super) fn go_back(folder: &Path, name: &str, count: u32) -> Result<u32, Sess
     }
     // The newest first: cut off at any moment, this has gone back some turns and no more.
     for turn in gone.iter().rev() {
-        for path in [record::path(folder, *turn), snapshot_path(folder, *turn)] {
+        for path in [
+            record::path(folder, *turn),
+            snapshot_path(folder, *turn),
+            waiting_path(folder, *turn),
+        ] {
             match fs::remove_file(&path) {
                 Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
                     return Err(SessionError::io("remove", &path)(e));
@@ -170,6 +174,11 @@ pub(super) fn number_of(name: &str, ending: &str) -> Option<u32> {
 
 pub(super) fn snapshot_path(folder: &Path, turn: u32) -> PathBuf {
     folder.join(format!("{turn:06}.snapshot"))
+}
+
+/// Where a turn is that waits for an answer.
+pub(super) fn waiting_path(folder: &Path, turn: u32) -> PathBuf {
+    folder.join(format!("{turn:06}.waiting"))
 }
 
 /// Whether the state after `turn` can be gone back to.

@@ -5,9 +5,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::SessionError;
-use super::folder::{MOST_BYTES, MOST_DEPTH, Standing, go_back, snapshot_path, stand, tidy};
+use super::folder::{
+    MOST_BYTES, MOST_DEPTH, Standing, go_back, snapshot_path, stand, tidy, waiting_path,
+};
 use super::record::{self, TurnRecord};
-use crate::sandbox::{Execution, GuestFile, Sandbox, Saved, Session, write_whole};
+use crate::sandbox::{Execution, GuestFile, Sandbox, Saved, Session, Waiting, write_whole};
 
 /// A session that is open: nobody else can have it until this is dropped.
 pub struct NamedSession {
@@ -83,9 +85,35 @@ impl NamedSession {
         write_whole(&record::path(&self.folder, turn), &bytes)?;
         (self.last, self.state, self.files) = (turn, state, files);
         self.saved = saved.or(self.saved.take());
+        // The turn before does not wait any more. What is left of it, nobody looks at.
+        let _ = std::fs::remove_file(waiting_path(&self.folder, turn - 1));
         // What it frees does not matter; what it cannot remove stays.
         let _ = tidy(&self.folder, usize::MAX, MOST_BYTES);
         Ok(())
+    }
+
+    /// Keeps the turn that was committed last, and waits for an answer, until it is taken up, undone or
+    /// followed by another one.
+    ///
+    /// # Errors
+    ///
+    /// As [`Waiting::save`].
+    pub fn put_away(&self, waiting: &Waiting) -> Result<(), SessionError> {
+        Ok(waiting.save(waiting_path(&self.folder, self.last))?)
+    }
+
+    /// The turn that waits for an answer, if the last one does. To take it up, let
+    /// [`NamedSession::session`] be [`Waiting::session`], run [`Waiting::turn`] in it, and commit that.
+    ///
+    /// # Errors
+    ///
+    /// As [`Waiting::load`].
+    pub fn waiting(&self) -> Result<Option<Waiting>, SessionError> {
+        let path = waiting_path(&self.folder, self.last);
+        match path.exists() {
+            true => Ok(Some(Waiting::load(path)?)),
+            false => Ok(None),
+        }
     }
 
     /// Goes back `count` turns, on disk and here. Tells which turn is the last then; 0 for none.

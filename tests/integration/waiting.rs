@@ -38,7 +38,7 @@ async fn an_answer_that_is_there_is_given() {
     assert_eq!(raised(&execution, "RuntimeError"), "that is no number");
     let execution = session.run("ask(1)").await.unwrap();
     let why = raised(&execution, "RuntimeError");
-    assert_eq!(why, "nobody outside answers this code");
+    assert_eq!(why, "nobody can be asked here; decide without asking");
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::bail;
 
+use crate::cli::session;
 use crate::sandbox::{Execution, Limits, Sandbox, Session, Snapshot, Turn, Variable};
 use crate::sessions::{NamedSession, SessionStore};
 
@@ -29,7 +30,7 @@ impl Branch {
     }
 
     pub(super) fn open(store: &SessionStore, name: &str, on: &Sandbox) -> anyhow::Result<Self> {
-        Ok(Self::Disk(Box::new(store.open(name, on)?)))
+        Ok(Self::Disk(Box::new(session::open_in(store, name, on)?)))
     }
 
     pub(super) fn session(&self) -> &Session {

@@ -130,7 +130,11 @@ impl fmt::Debug for Answers {
 /// A turn that waits for an answer: the state before it, its code, and what it was told until it asked.
 /// Plain data: it can be saved, and taken up in another process.
 #[derive(Debug, Clone)]
-pub struct Waiting(Arc<Data>);
+pub struct Waiting {
+    data: Arc<Data>,
+    /// What whoever put it away wants to know again.
+    note: Value,
+}
 
 #[derive(Debug, Serialize, Deserialize)]
 struct Data {
@@ -141,10 +145,17 @@ struct Data {
     request: Value,
 }
 
+/// The file of one.
+#[derive(Serialize, Deserialize)]
+struct Kept<T> {
+    turn: T,
+    note: Value,
+}
+
 /// The same one, not one that looks the same.
 impl PartialEq for Waiting {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.data, &other.data) && self.note == other.note
     }
 }
 
@@ -160,22 +171,40 @@ impl Waiting {
             let why = "the turn was told too much by its mounts and stdin to be put away";
             return Err(SandboxError::Setting(why.into()));
         }
-        Ok(Self(Arc::new(Data {
+        let data = Data {
             start,
             script,
             told,
             request,
-        })))
+        };
+        Ok(Self {
+            data: Arc::new(data),
+            note: Value::Null,
+        })
     }
 
     /// What it asks.
     pub fn request(&self) -> &Value {
-        &self.0.request
+        &self.data.request
+    }
+
+    /// The same, with a note for whoever takes it up.
+    #[must_use]
+    pub fn noted(&self, note: Value) -> Self {
+        Self {
+            data: self.data.clone(),
+            note,
+        }
+    }
+
+    /// The note; null without one.
+    pub fn note(&self) -> &Value {
+        &self.note
     }
 
     /// Its Python source.
     pub fn code(&self) -> &str {
-        &self.0.script.code
+        &self.data.script.code
     }
 
     /// Writes it to `path`, whole or not at all, for its owner only.
@@ -185,7 +214,11 @@ impl Waiting {
     /// [`SandboxError::Io`].
     pub fn save(&self, path: impl AsRef<Path>) -> Result<(), SandboxError> {
         let path = path.as_ref();
-        let bytes = serde_json::to_vec(&*self.0).map_err(|e| refused(path, &e.to_string()))?;
+        let kept = Kept {
+            turn: &*self.data,
+            note: self.note.clone(),
+        };
+        let bytes = serde_json::to_vec(&kept).map_err(|e| refused(path, &e.to_string()))?;
         cache::write_whole(path, &bytes)
     }
 
@@ -198,14 +231,18 @@ impl Waiting {
         let path = path.as_ref();
         let file = File::open(path).map_err(|e| SandboxError::io("open", path, e))?;
         let data = serde_json::from_reader(BufReader::new(file.take(MOST_BYTES)));
-        let data: Data = data.map_err(|e| refused(path, &format!("it holds no turn: {e}")))?;
-        Ok(Self(Arc::new(data)))
+        let kept: Kept<Data> =
+            data.map_err(|e| refused(path, &format!("it holds no turn: {e}")))?;
+        Ok(Self {
+            data: Arc::new(kept.turn),
+            note: kept.note,
+        })
     }
 
     /// The turn, to be run in [`Waiting::session`]. Events, a [`Cancel`](crate::sandbox::Cancel) and
     /// [`Answers`] are not kept, and can be given anew.
     pub fn turn(&self) -> Turn {
-        self.0.script.turn()
+        self.data.script.turn()
     }
 
     /// The session as it was before the turn. Its first turn must be [`Waiting::turn`]: it runs to the
@@ -219,13 +256,13 @@ impl Waiting {
     /// As [`Snapshot::load`](crate::sandbox::Snapshot::load).
     pub fn session(&self, sandbox: &Sandbox, answer: Reply) -> Result<Session, SandboxError> {
         let call = Call::Ask {
-            request: self.0.request.clone(),
+            request: self.data.request.clone(),
         };
-        let mut told = self.0.told.clone();
+        let mut told = self.data.told.clone();
         told.extend(Entry::new(call, &answer));
         let shown = told.iter().rev().find(|e| e.call == Call::Monotonic);
         let shown = shown.and_then(|entry| serde_json::from_str(entry.answer.get()).ok());
-        let session = self.0.start.session_here(sandbox)?;
+        let session = self.data.start.session_here(sandbox)?;
         Ok(session.taking_up(told, shown.unwrap_or(0)))
     }
 }

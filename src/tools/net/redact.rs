@@ -6,7 +6,6 @@ use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::secrets::Secret;

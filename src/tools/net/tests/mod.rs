@@ -16,9 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::address::Looking;
-use super::{
-    Bounds, Connections, HostRule, HttpFailure, HttpRequest, HttpResponse, Lookup, Network, Secret,
-};
+use super::client::HttpResponse;
+use super::{Bounds, Connections, HostRule, HttpFailure, HttpRequest, Lookup, Network, Secret};
 
 /// A server on 127.0.0.1 that is given each request's bytes and the connection.
 struct Server {
