@@ -8,6 +8,7 @@
 
 mod metering;
 mod sessions;
+mod tools;
 
 use std::hint::black_box;
 use std::process::{Command, Stdio};
@@ -35,7 +36,9 @@ fn main() -> Result<(), Failure> {
         // `cargo test --all-targets`: figures belong to `cargo bench`.
         return Ok(());
     }
-    let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let sandbox = runtime.block_on(Sandbox::new())?;
     let bench = Bench {
         sandbox,
@@ -45,6 +48,7 @@ fn main() -> Result<(), Failure> {
     for name in (NAMES.into_iter())
         .chain(sessions::NAMES)
         .chain(metering::NAMES)
+        .chain(tools::NAMES)
     {
         if bench.args.names.is_empty() || bench.args.names.iter().any(|n| n == name) {
             println!("{}", bench.row(name)?);
@@ -75,12 +79,18 @@ impl Args {
                 "--pandas-python" => args.pandas_python = typed.next(),
                 name if NAMES.contains(&name)
                     || sessions::NAMES.contains(&name)
-                    || metering::NAMES.contains(&name) =>
+                    || metering::NAMES.contains(&name)
+                    || tools::NAMES.contains(&name) =>
                 {
                     args.names.push(arg);
                 }
                 other => {
-                    let known = [&NAMES[..], &sessions::NAMES[..], &metering::NAMES[..]];
+                    let known = [
+                        &NAMES[..],
+                        &sessions::NAMES[..],
+                        &metering::NAMES[..],
+                        &tools::NAMES[..],
+                    ];
                     let known = known.concat().join(", ");
                     return Err(format!("unknown: {other}; known: {known}").into());
                 }
@@ -105,6 +115,7 @@ impl Bench {
             "tree_copy" => self.tree_copy(),
             name if sessions::NAMES.contains(&name) => self.session_row(name),
             name if metering::NAMES.contains(&name) => self.metering_row(name),
+            name if tools::NAMES.contains(&name) => self.tools_row(name),
             _ => self.idle_sandbox(),
         }
     }

@@ -44,4 +44,5 @@ mod run_stop;
 mod sessions;
 mod sessions_survive;
 mod snapshots;
+mod tools;
 mod waiting;

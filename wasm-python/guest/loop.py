@@ -75,9 +75,27 @@ def _stop(task):
     task.get_loop().stop()
 
 
+def _run(main, *, debug=None, loop_factory=None):
+    """As `asyncio.run`, also from code that awaits at the top of its turn."""
+    outer = asyncio._get_running_loop()
+    if outer is None or outer is not _lasting:
+        return _plain_run(main, debug=debug, loop_factory=loop_factory)
+    # The turn's own loop stands still meanwhile.
+    task = asyncio.tasks._swap_current_task(outer, None)
+    asyncio._set_running_loop(None)
+    try:
+        return _plain_run(main, debug=debug, loop_factory=loop_factory)
+    finally:
+        asyncio._set_running_loop(outer)
+        asyncio.tasks._swap_current_task(outer, task)
+
+
 def install():
     """Makes `asyncio.run` work. Called while the image is made."""
+    global _plain_run
     selectors.DefaultSelector = Sleeper
+    _plain_run, asyncio.run = asyncio.run, _run
+    _run.__name__ = _run.__qualname__ = "run"
     loop = asyncio.SelectorEventLoop
     # The loop wakes itself through a socket pair, for threads and signals: there are none.
     loop._make_self_pipe = _nothing

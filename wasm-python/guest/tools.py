@@ -96,7 +96,7 @@ class _Top(Tools):
 
     def search(self, words, /):
         """The tools whose name or summary has these words, the best first, as "name: summary"."""
-        wanted = _words(words)
+        wanted = [word.rstrip("s") or word for word in _words(words)]
         found = []
         for name, summary in _names().items():
             in_name, in_summary = _words(name), _words(summary)

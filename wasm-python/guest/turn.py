@@ -144,19 +144,26 @@ def _execute(code, name, end):
         flags |= body.co_flags & _FUTURE
     if last is not None:
         last = compile(last, name, "eval", flags, True)
-    if body:
-        _evaluate(body)
+    codes = [code for code in (body, last) if code]
+    if any(code.co_flags & inspect.CO_COROUTINE for code in codes):
+        value = loop.run(_awaited(codes))
+    else:
+        for code in codes:
+            value = eval(code, _main)
     if last is not None:
-        value = _evaluate(last)
         if value is not None:
             _main["_"] = value
             end["result"] = errors.shorten(repr(value), _LONGEST_RESULT)
             displays.value(value)
 
 
-def _evaluate(code):
-    value = eval(code, _main)
-    return loop.run(value) if code.co_flags & inspect.CO_COROUTINE else value
+async def _awaited(codes):
+    """All of a turn that awaits at its top runs in the event loop."""
+    for code in codes:
+        value = eval(code, _main)
+        if code.co_flags & inspect.CO_COROUTINE:
+            value = await value
+    return value
 
 
 def _is_quiet(code, last):
