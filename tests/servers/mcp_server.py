@@ -70,7 +70,7 @@ def echo(call, text):
 
 @tool(
     schema(a={"type": "integer"}, b={"type": "integer"}),
-    {**schema(result={"type": "integer"}), "x-fastmcp-wrap-result": True},
+    schema(result={"type": "integer"}) | {"x-fastmcp-wrap-result": True},
 )
 def add(call, a, b):
     """Adds."""
@@ -365,9 +365,11 @@ def stdio():
     for line in sys.stdin.buffer:
         message = json.loads(line)
         if "method" not in message:
-            event, got = answers[message["id"]]
-            got.append(message.get("result", message.get("error")))
-            event.set()
+            # What the client says of lines that are no messages has no id.
+            if message.get("id") in answers:
+                event, got = answers[message["id"]]
+                got.append(message.get("result", message.get("error")))
+                event.set()
         elif "id" in message:
             work = lambda message=message: [send(one) for one in reply(message)]
             threading.Thread(target=work, daemon=True).start()
