@@ -29,6 +29,7 @@ mod library_rollback;
 mod limits;
 mod limits_files;
 mod mcp;
+mod mcp_npm;
 mod mounts;
 mod mounts_commit;
 mod mounts_conflict;
