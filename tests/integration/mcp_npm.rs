@@ -1,6 +1,7 @@
 //! Two servers as others have written them, from npm under node: the reference servers for every feature
 //! and for files. Installed once, below the target folder.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
@@ -133,6 +134,55 @@ async fn everything(sandbox: &Sandbox) {
     // A tool that can only be run as a task, which is not offered.
     let execution = run(sandbox, "tools.s.simulate_research_query('x')").await;
     raised(&execution, "ToolError");
+}
+
+/// The server of every feature over HTTP, killed when dropped.
+struct Http(std::process::Child, String);
+
+impl Http {
+    /// On a port that nobody had a moment ago; on another one where somebody has been faster.
+    fn start(script: &Path) -> Self {
+        for _ in 0..10 {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
+            let mut child = Command::new("node")
+                .arg(script)
+                .arg("streamableHttp")
+                .env("PORT", port.to_string())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+            let mut lines = lines.map_while(Result::ok);
+            if lines.any(|line| line.contains("listening on port")) {
+                std::thread::spawn(move || lines.for_each(drop));
+                return Self(child, format!("http://127.0.0.1:{port}/mcp"));
+            }
+            let _ = child.wait();
+        }
+        panic!("the server does not start");
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_of_every_feature_over_http() {
+    let Some(folder) = installed() else {
+        return;
+    };
+    let script = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
+    let server = Http::start(&folder.join(script));
+    let spec = format!("s={}", server.1).parse::<ServerSpec>().unwrap();
+    let servers = Servers::connect([spec], EventSink::none()).await;
+    everything(&sandbox().tools(Tools::new().servers(servers))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -188,9 +188,14 @@ impl Server {
     /// Ends it for good and waits until it has ended.
     pub(in crate::tools) async fn close(&self) {
         self.again.store(MAX_AGAIN, Ordering::Relaxed);
-        let Some(live) = self.line.lock().await.take() else {
+        // One that is just being connected to again ends with the call that does so.
+        let Ok(mut line) = timeout(POST_MORTEM, self.line.lock()).await else {
             return;
         };
+        let Some(live) = line.take() else {
+            return;
+        };
+        drop(line);
         live.stop.send_replace(true);
         if let Some(keeper) = live.keeper.lock().await.take() {
             // A keeper that has panicked has dropped its connection.
