@@ -41,6 +41,18 @@ pub enum Event {
         /// Bytes of the answer, about.
         bytes_out: u64,
     },
+    /// What has become of an MCP server.
+    Server {
+        /// Its namespace: its tools are in `tools.NAME`.
+        name: String,
+        /// What has happened.
+        state: ServerState,
+        /// How many tools it offers now.
+        tools: usize,
+        /// Why, where there is something to say. For the user: it may quote what the server wrote to
+        /// its stderr.
+        reason: Option<String>,
+    },
     /// The model is being asked for step `step` (counted from 1).
     StepStarted {
         /// The step's number.
@@ -114,6 +126,20 @@ pub enum SetupStage {
     Compile,
     /// Starting Python, importing the warm list and writing the base image.
     WarmUp,
+}
+
+/// What has happened to an MCP server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ServerState {
+    /// It is connected to and has told its tools.
+    Ready,
+    /// It has other tools than before.
+    Changed,
+    /// Something that it has told cannot be offered: a tool, or a whole list.
+    Refused,
+    /// It cannot be reached, or has ended. Where it has ended, the next call starts it again.
+    Gone,
 }
 
 /// How far a stage is.

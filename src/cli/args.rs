@@ -9,6 +9,7 @@ use super::settings::{Bytes, Time};
 use crate::pack::Requirement;
 use crate::sandbox::Mount;
 use crate::tools::Approval;
+use crate::tools::mcp::ServerSpec;
 use crate::tools::net::HostRule;
 use crate::tools::script::Script;
 
@@ -263,6 +264,17 @@ pub(super) struct ToolArgs {
     /// tells what it takes with --describe or in a .json file beside it (repeatable)
     #[arg(long = "tool", value_name = "NAME=PROGRAM")]
     pub(super) tools: Vec<Script>,
+    /// Let the code call the tools of an MCP server, as tools.SERVER.NAME(...): a command that speaks MCP on
+    /// its stdin and stdout, or a URL (repeatable)
+    #[arg(long = "mcp", value_name = "[NAME=]COMMAND|URL")]
+    pub(super) servers: Vec<ServerSpec>,
+    /// Use the MCP servers of this file, which has them under `mcpServers` (repeatable). `run` and `repl`
+    /// also use your own mcp.json, but never that of the current folder by themselves
+    #[arg(long, value_name = "FILE")]
+    pub(super) mcp_config: Vec<PathBuf>,
+    /// Do not use your own mcp.json
+    #[arg(long)]
+    pub(super) no_mcp_config: bool,
     /// Whether calls whose name fits PATTERN (with `*`) may be made: always, never, or after asking you
     /// (repeatable; the last that fits decides) [default: always]
     #[arg(long, value_name = "always|never|ask[:PATTERN]")]

@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 use super::args::{Exec, Global};
 use super::mounts::Written;
 use super::people::Asked;
-use super::tools::Granted;
+use super::tools::{Granted, OwnConfig};
 use super::{artifacts, exit, input, mounts, people, replay, session, settings, tools};
 use crate::event::{Event, EventSink, Stream};
 use crate::report;
@@ -44,8 +44,19 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
-    let Granted { sandbox, env } =
-        tools::grant(sandbox, &exec.tools, report::progress(global.quiet)).await?;
+    let events = report::human::events(global.quiet);
+    let granted = tools::grant(
+        sandbox,
+        &exec.tools,
+        OwnConfig::Unused,
+        events,
+        global.quiet,
+    );
+    let Granted {
+        sandbox,
+        env,
+        offered,
+    } = granted.await?;
     let asked = Asked::new(exec.session.is_some(), false);
     tools::warn_without_people(&exec.tools, &asked, global);
     // Only now: until here Ctrl-C ends the process, and the next start goes on from there.
@@ -144,6 +155,7 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
     if let Some(recorder) = recorder {
         recorder.finish()?;
     }
+    offered.close().await;
     // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
     std::mem::forget((sandbox, kept, fresh));
     written?;

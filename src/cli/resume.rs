@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use super::args::{Global, Resume};
 use super::exec::{cancel_on_ctrl_c, live};
 use super::people::{self, Asked, Question};
-use super::tools::Granted;
+use super::tools::OwnConfig;
 use super::{artifacts, exit, mounts, run, settings, tools};
 use crate::agent::{Agent, Ending};
 use crate::event::EventSink;
@@ -32,11 +32,22 @@ pub(super) async fn run(
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
-    let events = match global.quiet {
-        true => EventSink::none(),
-        false => report::human::steps(false),
-    };
-    let Granted { sandbox, .. } = tools::grant(sandbox, &resume.tools, events.clone()).await?;
+    let events = report::human::events(global.quiet);
+    // As `run` has it, which may have begun this.
+    let (own, quiet) = (OwnConfig::Used, global.quiet);
+    let granted = tools::grant(sandbox, &resume.tools, own, events.clone(), quiet).await?;
+    let done = go_on(&resume, store, granted.sandbox, events, global).await;
+    granted.offered.close().await;
+    done
+}
+
+async fn go_on(
+    resume: &Resume,
+    store: &SessionStore,
+    sandbox: Sandbox,
+    events: EventSink,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
     let mut kept = store.open(&resume.name, &sandbox)?;
     let Some(waiting) = kept.waiting()? else {
         bail!("the session {} waits for nothing", resume.name);
@@ -44,14 +55,14 @@ pub(super) async fn run(
     let cancel = Cancel::new();
     cancel_on_ctrl_c(&cancel).await;
     let asked = Asked::new(true, false);
-    let answer = answer(&resume, &waiting, asked).await?;
+    let answer = answer(resume, &waiting, asked).await?;
     if answer == Reply::Later {
         people::say_it_waits(&resume.name, &waiting);
         return Ok(ExitCode::from(exit::WAITING));
     }
     if !Agent::is_own(&waiting) {
         return code(
-            &resume, &mut kept, &sandbox, &waiting, answer, cancel, global,
+            resume, &mut kept, &sandbox, &waiting, answer, cancel, global,
         )
         .await;
     }

@@ -12,7 +12,7 @@ use super::exec::cancel_on_ctrl_c;
 use super::mounts::Written;
 use super::people::Asked;
 use super::replay::{self, RunNote};
-use super::tools::Granted;
+use super::tools::{Granted, OwnConfig};
 use super::{artifacts, exit, input, mounts, people, session, settings, tools};
 use crate::agent::{self, Agent, Ending};
 use crate::event::EventSink;
@@ -62,7 +62,19 @@ pub(super) async fn solve(
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
-    let Granted { sandbox, env } = tools::grant(sandbox, &run.tools, events(run, global)).await?;
+    let listening = events(run, global);
+    let granted = tools::grant(
+        sandbox,
+        &run.tools,
+        OwnConfig::Used,
+        listening,
+        global.quiet,
+    );
+    let Granted {
+        sandbox,
+        env,
+        offered,
+    } = granted.await?;
     let asked = Asked::new(run.session.is_some(), run.interactive);
     tools::warn_without_people(&run.tools, &asked, global);
     let cancel = Cancel::new();
@@ -113,6 +125,7 @@ pub(super) async fn solve(
         (None, Some(session)) => agent.run_on(session, task).await?,
         (None, None) => agent.run(task).await?,
     };
+    offered.close().await;
     if let (Some(kept), Ending::Waiting) = (&kept, &done.ending)
         && let Some(waiting) = kept.waiting()?
     {

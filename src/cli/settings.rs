@@ -1,5 +1,6 @@
 //! From what was typed, and the environment, to the library's types.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -95,6 +96,21 @@ impl LimitArgs {
             files: self.max_files,
             open_files: self.max_open_files,
         }
+    }
+}
+
+/// Where the user's own settings are: below `CODEACT_HOME`, or in the platform's folder for them.
+pub(super) fn config_dir() -> Option<PathBuf> {
+    use etcetera::BaseStrategy;
+
+    match std::env::var_os("CODEACT_HOME").filter(|home| !home.is_empty()) {
+        Some(home) => Some(home.into()),
+        None => Some(
+            etcetera::choose_base_strategy()
+                .ok()?
+                .config_dir()
+                .join("codeact"),
+        ),
     }
 }
 

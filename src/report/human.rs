@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::event::{Event, EventSink};
+use crate::event::{Event, EventSink, ServerState};
 use crate::text::one_line;
 pub(crate) use crate::text::shown;
 
@@ -22,6 +22,14 @@ pub(crate) fn steps(verbose: bool) -> EventSink {
     })
 }
 
+/// A sink for what happens where no agent works.
+pub(crate) fn events(quiet: bool) -> EventSink {
+    match quiet {
+        true => EventSink::none(),
+        false => steps(false),
+    }
+}
+
 fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<()> {
     match event {
         Event::StepStarted { step } => writeln!(err, "{BOLD}step {step}{RESET}"),
@@ -36,6 +44,22 @@ fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<(
             "try {attempt} failed: {reason}; next in {:.1} s",
             *wait_ms as f64 / 1e3
         ),
+        Event::Server {
+            name,
+            state,
+            tools,
+            reason,
+        } => {
+            let state = match state {
+                ServerState::Ready => "ready",
+                ServerState::Changed => "changed",
+                ServerState::Refused => "refused",
+                ServerState::Gone => "gone",
+            };
+            let reason = (reason.as_ref()).map_or(String::new(), |why| format!(": {why}"));
+            let line = format!("mcp {name} {state}, {tools} tools{reason}");
+            writeln!(err, "{DIM}{}{RESET}", one_line(&line))
+        }
         Event::CodeStarted { code, .. } if !verbose => {
             for line in shown(code).lines() {
                 writeln!(err, "{DIM}  | {line}{RESET}")?;

@@ -23,6 +23,7 @@
 //! ```
 
 mod approval;
+pub mod mcp;
 pub mod net;
 mod python;
 pub mod script;
@@ -35,7 +36,7 @@ mod web;
 pub use approval::Approval;
 pub use tool::{Bytes, Tool, ToolFailure, ToolLimits};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -79,17 +80,11 @@ pub enum ToolsError {
 /// Tools by their names in Python.
 type Named = BTreeMap<String, Arc<Tool>>;
 
-/// Where tools come from whose list may change.
-trait Source: Send + Sync {
-    /// Those that there are now.
-    fn tools(&self) -> Arc<Named>;
-}
-
 /// All that code in a sandbox can call. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Tools {
     own: Arc<Named>,
-    sources: Vec<Arc<dyn Source>>,
+    servers: Vec<Arc<mcp::Server>>,
     approvals: Arc<[Approval]>,
     network: Option<Network>,
 }
@@ -118,11 +113,9 @@ impl Tools {
             let why = "that name is one of `tools` itself".to_owned();
             return Err(ToolsError::Tool { name, why });
         }
-        let inside = |outer: &str, inner: &str| {
-            (inner.strip_prefix(outer)).is_some_and(|rest| rest.starts_with('.') || rest.is_empty())
-        };
-        let clash = |other: &&String| inside(other, &name) || inside(&name, other);
-        if self.own.keys().any(|other| clash(&other)) {
+        let clash = |other: &String| inside(other, &name) || inside(&name, other);
+        let mut servers = self.servers.iter();
+        if self.own.keys().any(clash) || servers.any(|server| server.namespace() == top) {
             return Err(ToolsError::Clash { name });
         }
         if self.own.len() >= MAX_TOOLS {
@@ -141,6 +134,33 @@ impl Tools {
         self
     }
 
+    /// Adds the tools of MCP servers, each server's in a namespace of its own. One whose namespace is
+    /// taken gets another, with an underscore at its end.
+    #[must_use]
+    pub fn servers(mut self, servers: mcp::Servers) -> Self {
+        let top = |name: &String| name.split('.').next().unwrap_or_default().to_owned();
+        let mut taken: HashSet<_> = self.own.keys().map(top).collect();
+        taken.extend(self.servers.iter().map(|server| server.namespace()));
+        for server in servers.0 {
+            server.settle(&taken);
+            taken.insert(server.namespace());
+            self.servers.push(server);
+        }
+        self
+    }
+
+    /// Ends the MCP servers, also for whoever has a clone, and waits until they have ended: a few
+    /// seconds at most. Without it they end by themselves once nothing uses them, but may not have the
+    /// time to when the runtime ends too.
+    pub async fn close(&self) {
+        let mut closing = tokio::task::JoinSet::new();
+        for server in &self.servers {
+            let server = server.clone();
+            closing.spawn(async move { server.close().await });
+        }
+        closing.join_all().await;
+    }
+
     /// Who says whether a call may be made. Of several rules whose pattern fits, the last decides; a
     /// call that none fits may be made.
     #[must_use]
@@ -157,10 +177,15 @@ impl Tools {
             .collect()
     }
 
+    /// Whether nothing was added.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty() && self.servers.is_empty() && self.network.is_none()
+    }
+
     /// All that there are now, by name.
     pub fn list(&self) -> Vec<Arc<Tool>> {
         let mut all: BTreeMap<&String, &Arc<Tool>> = self.own.iter().collect();
-        let others: Vec<_> = self.sources.iter().map(|source| source.tools()).collect();
+        let others: Vec<_> = self.servers.iter().map(|server| server.tools()).collect();
         for (name, tool) in others.iter().flat_map(|tools| tools.iter()) {
             all.entry(name).or_insert(tool);
         }
@@ -169,7 +194,7 @@ impl Tools {
 
     fn find(&self, name: &str) -> Option<Arc<Tool>> {
         let own = self.own.get(name).cloned();
-        own.or_else(|| (self.sources.iter()).find_map(|source| source.tools().get(name).cloned()))
+        own.or_else(|| (self.servers.iter()).find_map(|server| server.tools().get(name).cloned()))
     }
 }
 
@@ -200,8 +225,20 @@ impl Toolbox for Tools {
     }
 }
 
-/// The list as the guest gets it.
-fn listing(tools: &[Arc<Tool>]) -> Value {
+/// Whether `inner` is `outer` or something in it.
+fn inside(outer: &str, inner: &str) -> bool {
+    (inner.strip_prefix(outer)).is_some_and(|rest| rest.starts_with('.') || rest.is_empty())
+}
+
+/// The list as the guest gets it: the tools, and the namespaces that have none, each with the reason.
+fn listing(tools: &Tools) -> Value {
     let line = |tool: &Arc<Tool>| json!([tool.name(), python::summary(tool.description())]);
-    json!({ "tools": tools.iter().map(line).collect::<Vec<_>>() })
+    let list: Vec<_> = tools.list().iter().map(line).collect();
+    let absent = (tools.servers.iter())
+        .filter_map(|server| Some(json!([server.namespace(), server.absent()?])))
+        .collect::<Vec<_>>();
+    match absent.is_empty() {
+        true => json!({ "tools": list }),
+        false => json!({ "tools": list, "absent": absent }),
+    }
 }

@@ -115,7 +115,7 @@ fn told(tool: &str, failure: ToolFailure) -> ToolReply {
 
 impl OpenToolbox for OpenTools {
     fn list(&self) -> Value {
-        listing(&self.tools.list())
+        listing(&self.tools)
     }
 
     fn describe(&self, name: &str) -> Option<Value> {

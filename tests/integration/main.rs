@@ -28,6 +28,8 @@ mod library_isolation;
 mod library_rollback;
 mod limits;
 mod limits_files;
+mod mcp;
+mod mcp_npm;
 mod mounts;
 mod mounts_commit;
 mod mounts_conflict;

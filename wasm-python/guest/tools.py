@@ -15,6 +15,8 @@ _MOST_FOUND = 20
 # The list as of this turn, and the functions made from it. The host may have others next time.
 _list = None
 _functions = {}
+# The namespaces that should have tools, and why they have none.
+_absent = {}
 
 
 def forget():
@@ -25,12 +27,13 @@ def forget():
 
 def _names():
     """Each tool's name, with dots between its namespaces, and what it does in a line."""
-    global _list
+    global _list, _absent
     if _list is None:
         told = door.listing()
         if "tools" not in told:
             raise door.ToolError(told.get("error", "the host does not tell its tools"))
         known = {name: summary for name, summary in told["tools"]}
+        _absent = dict(told.get("absent", ()))
         if known != getattr(_names, "known", None):
             _functions.clear()
         _list = _names.known = known
@@ -123,6 +126,9 @@ def _words(text):
 
 
 def _missing(name, names):
+    top = name.partition(".")[0]
+    if top in _absent:
+        return f"there are no tools of {top!r}: {_absent[top]}"
     if not names:
         return f"there is no tool {name!r}: this code was given no tools"
     import difflib

@@ -20,6 +20,7 @@ use anyhow::Context;
 
 use super::args::{self, FileArgs, Global};
 use super::people::Asked;
+use super::tools::OwnConfig;
 use super::{artifacts, exec, exit, mounts, session, settings, tools};
 use crate::pack::Dirs;
 use crate::report;
@@ -76,7 +77,8 @@ pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<Exi
         Ok(sandbox) => sandbox,
         Err(e) => return Ok(exit::wrong(&e)),
     };
-    let granted = tools::grant(sandbox, &args.tools, report::progress(global.quiet)).await?;
+    let events = report::human::events(global.quiet);
+    let granted = tools::grant(sandbox, &args.tools, OwnConfig::Used, events, global.quiet).await?;
     let asked = Asked::new(false, false);
     tools::warn_without_people(&args.tools, &asked, global);
     let sandbox = granted.sandbox;
@@ -94,7 +96,9 @@ pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<Exi
     let mut repl = Repl::new(sandbox, limits, (at, branch), store, global);
     (repl.env, repl.asked) = (granted.env, asked);
     repl.tame = args.tools.may_ask();
-    repl.drive(&args.files).await
+    let done = repl.drive(&args.files).await;
+    granted.offered.close().await;
+    done
 }
 
 /// Goes on by hand from `session`, in `sandbox`.

@@ -1,0 +1,454 @@
+//! One server and its life: the tools that it has now, the calls of them, and what happens when its list
+//! changes or it goes away.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, PaginatedRequestParams, ReadResourceRequestParams,
+};
+use rmcp::transport::streamable_http_client::StreamableHttpError;
+use rmcp::{Peer, RoleClient, ServiceError};
+use serde_json::{Map, Value};
+use tokio::runtime::Handle;
+use tokio::sync::{Mutex, watch};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::super::{Named, Tool, ToolFailure};
+use super::catalog::{self, List, MAX_PAGES};
+use super::config::ServerSpec;
+use super::content;
+use super::link::{Gone, Link};
+use super::{ServerOptions, free_namespace};
+use crate::event::{Event, EventSink, ServerState};
+use crate::sandbox::Payload;
+
+/// So often a server is started again in a row, with no answer between.
+const MAX_AGAIN: u32 = 3;
+/// The most resources that are listed.
+const MAX_RESOURCES: usize = 1000;
+/// How long a list stays as it is: a server that changes it all the time is not asked all the time.
+const SETTLE: Duration = Duration::from_millis(200);
+/// How long it may take until it is known why a connection has ended.
+const POST_MORTEM: Duration = Duration::from_secs(5);
+
+pub(in crate::tools) struct Server {
+    spec: ServerSpec,
+    options: ServerOptions,
+    events: EventSink,
+    /// Where connections live. Calls are polled elsewhere too.
+    runtime: Handle,
+    now: RwLock<Now>,
+    line: Mutex<Option<Arc<Live>>>,
+    /// Tries to connect again since the last answer.
+    again: AtomicU32,
+}
+
+struct Now {
+    namespace: String,
+    tools: Arc<Named>,
+    /// Why it has never been there.
+    absent: Option<String>,
+}
+
+/// A connection, as those see it who use it. Dropping it ends the connection.
+struct Live {
+    peer: Peer<RoleClient>,
+    stop: watch::Sender<bool>,
+    gone: watch::Receiver<Option<Gone>>,
+    keeper: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Connects and fetches the list.
+pub(super) async fn attempt(spec: &ServerSpec, within: Duration) -> Result<(Link, List), Gone> {
+    let now = Instant::now();
+    // A time that no clock can tell is as good as an hour.
+    let deadline = (now.checked_add(within)).unwrap_or(now + Duration::from_secs(3600));
+    let mut link = Link::open(spec, deadline).await?;
+    match timeout_at(deadline, catalog::fetch(&link.peer)).await {
+        Ok(Ok(list)) => Ok((link, list)),
+        Ok(Err(ServiceError::McpError(e))) => Err(Gone::new(format!(
+            "it does not tell its tools: {}",
+            content::message(&e.message)
+        ))),
+        Ok(Err(e)) => match timeout(POST_MORTEM, link.ended()).await {
+            Ok(gone) => Err(gone),
+            Err(_) => Err(Gone::new("it does not tell its tools").detail(e.to_string())),
+        },
+        Err(_) => Err(Gone::new("it did not tell its tools in time")),
+    }
+}
+
+impl Server {
+    pub(super) fn new(
+        spec: ServerSpec,
+        namespace: String,
+        options: ServerOptions,
+        events: EventSink,
+    ) -> Self {
+        Self {
+            spec,
+            options,
+            events,
+            runtime: Handle::current(),
+            now: RwLock::new(Now {
+                namespace,
+                tools: Arc::default(),
+                absent: None,
+            }),
+            line: Mutex::default(),
+            again: AtomicU32::new(0),
+        }
+    }
+
+    /// Takes what the first attempt has led to.
+    pub(super) async fn begin(self: &Arc<Self>, attempt: Result<(Link, List), Gone>) {
+        match attempt {
+            Ok((link, list)) => {
+                let live = self.adopt(link, list).await;
+                *self.line.lock().await = Some(live);
+            }
+            Err(gone) => {
+                self.change(|now| now.absent = Some(gone.told.clone()));
+                self.tell(ServerState::Gone, Some(gone.reason()));
+            }
+        }
+    }
+
+    /// Makes a connection that of this server. Must be called in the runtime.
+    async fn adopt(self: &Arc<Self>, link: Link, list: List) -> Arc<Live> {
+        let refusals = self.offer(list).await.1;
+        self.tell(ServerState::Ready, None);
+        self.refuse(refusals);
+        let (stop, stopped) = watch::channel(false);
+        let (went, gone) = watch::channel(None);
+        let peer = link.peer.clone();
+        let keeper = tokio::spawn(keep(Arc::downgrade(self), link, stopped, went));
+        Arc::new(Live {
+            peer,
+            stop,
+            gone,
+            keeper: Mutex::new(Some(keeper)),
+        })
+    }
+
+    /// Offers what a list has instead of what there was. Tells whether that is another, and what of it
+    /// cannot be offered.
+    async fn offer(self: &Arc<Self>, list: List) -> (bool, Vec<String>) {
+        let (server, limits) = (Arc::downgrade(self), self.options.limits.clone());
+        let made = tokio::task::spawn_blocking(move || list.offer(&server, &limits)).await;
+        let Ok(offer) = made else {
+            return (false, vec!["its tools cannot be offered".into()]);
+        };
+        let mut differs = false;
+        self.change(|now| {
+            let tools = placed(&now.namespace, offer.tools);
+            differs = !same(&tools, &now.tools);
+            now.tools = Arc::new(tools);
+        });
+        (differs, offer.refusals)
+    }
+
+    /// Where its tools are, below `tools`.
+    pub(in crate::tools) fn namespace(&self) -> String {
+        self.look(|now| now.namespace.clone())
+    }
+
+    /// Those that there are now.
+    pub(in crate::tools) fn tools(&self) -> Arc<Named> {
+        self.look(|now| now.tools.clone())
+    }
+
+    /// Why it has never been there.
+    pub(in crate::tools) fn absent(&self) -> Option<String> {
+        self.look(|now| now.absent.clone())
+    }
+
+    /// The namespace becomes another where it is taken.
+    pub(in crate::tools) fn settle(&self, taken: &HashSet<String>) {
+        self.change(|now| {
+            let namespace = free_namespace(&now.namespace, taken);
+            if namespace != now.namespace {
+                let below = |tool: &str| tool.split_once('.').map(|(_, rest)| rest.to_owned());
+                let tools = (now.tools.iter()).filter_map(|(name, tool)| {
+                    let name = below(name)?;
+                    let mut tool = (**tool).clone();
+                    tool.name.clone_from(&name);
+                    Some((name, Arc::new(tool)))
+                });
+                now.tools = Arc::new(placed(&namespace, tools.collect()));
+                now.namespace = namespace;
+            }
+        });
+    }
+
+    /// Ends it for good and waits until it has ended.
+    pub(in crate::tools) async fn close(&self) {
+        self.again.store(MAX_AGAIN, Ordering::Relaxed);
+        // One that is just being connected to again ends with the call that does so.
+        let Ok(mut line) = timeout(POST_MORTEM, self.line.lock()).await else {
+            return;
+        };
+        let Some(live) = line.take() else {
+            return;
+        };
+        drop(line);
+        live.stop.send_replace(true);
+        if let Some(keeper) = live.keeper.lock().await.take() {
+            // A keeper that has panicked has dropped its connection.
+            let _ = keeper.await;
+        }
+    }
+
+    /// Calls a tool by the name that the server has for it. Dropping the future cancels the call.
+    pub(super) async fn call(
+        self: &Arc<Self>,
+        tool: &str,
+        args: Map<String, Value>,
+        wrapped: bool,
+    ) -> Result<Payload, ToolFailure> {
+        let live = self.live().await?;
+        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(args);
+        match live.peer.call_tool_once(params).await {
+            Ok(CallToolResponse::Complete(result)) => {
+                self.answered();
+                content::result(result, wrapped)
+            }
+            Ok(_) => {
+                self.answered();
+                Err(self.failure("the tool asks for more than the arguments of a call"))
+            }
+            Err(e) => Err(self.failed(&live, e).await),
+        }
+    }
+
+    /// Its resources.
+    pub(super) async fn resources(self: &Arc<Self>) -> Result<Payload, ToolFailure> {
+        let live = self.live().await?;
+        let (mut links, mut cursor) = (Vec::new(), None);
+        for _ in 0..MAX_PAGES {
+            let params = PaginatedRequestParams::default().with_cursor(cursor);
+            let page = match live.peer.list_resources(Some(params)).await {
+                Ok(page) => page,
+                Err(e) => return Err(self.failed(&live, e).await),
+            };
+            links.extend(page.resources.iter().map(content::link));
+            cursor = page.next_cursor.filter(|cursor| !cursor.is_empty());
+            if cursor.is_none() || links.len() >= MAX_RESOURCES {
+                break;
+            }
+        }
+        self.answered();
+        links.truncate(MAX_RESOURCES);
+        Ok(Payload::new(links.into()))
+    }
+
+    /// The content of one of them.
+    pub(super) async fn resource(self: &Arc<Self>, uri: &str) -> Result<Payload, ToolFailure> {
+        let live = self.live().await?;
+        let params = ReadResourceRequestParams::new(uri);
+        match live.peer.read_resource(params).await {
+            Ok(result) => {
+                self.answered();
+                Ok(content::resource(result))
+            }
+            Err(e) => Err(self.failed(&live, e).await),
+        }
+    }
+
+    /// The connection, made anew where it has ended.
+    async fn live(self: &Arc<Self>) -> Result<Arc<Live>, ToolFailure> {
+        let mut line = self.line.lock().await;
+        if let Some(live) = line.as_ref().filter(|live| live.is_alive()) {
+            return Ok(live.clone());
+        }
+        if self.again.fetch_add(1, Ordering::Relaxed) >= MAX_AGAIN {
+            self.again.store(MAX_AGAIN, Ordering::Relaxed);
+            return Err(self.gone(&format!("it ended {MAX_AGAIN} times in a row")));
+        }
+        *line = None;
+        // Aborted, and with it what it has started, when the call is dropped.
+        let mut tries = JoinSet::new();
+        let server = self.clone();
+        let again = async move {
+            let (link, list) = attempt(&server.spec, server.options.connect).await?;
+            Ok(server.adopt(link, list).await)
+        };
+        tries.spawn_on(again, &self.runtime);
+        match tries.join_next().await {
+            Some(Ok(Ok(live))) => Ok(line.insert(live).clone()),
+            Some(Ok(Err(gone))) => {
+                let gone: Gone = gone;
+                self.tell(ServerState::Gone, Some(gone.reason()));
+                Err(self.gone(&gone.told))
+            }
+            // Its runtime is no more.
+            _ => Err(self.gone("nobody runs it any more")),
+        }
+    }
+
+    fn answered(&self) {
+        // Not once it is closed.
+        let reset = |again| (again < MAX_AGAIN).then_some(0);
+        let _ = (self.again).fetch_update(Ordering::Relaxed, Ordering::Relaxed, reset);
+    }
+
+    fn failure(&self, why: &str) -> ToolFailure {
+        ToolFailure::new(format!("{}: {why}", self.namespace()))
+    }
+
+    fn gone(&self, why: &str) -> ToolFailure {
+        ToolFailure::new(format!(
+            "the MCP server {} is gone: {why}",
+            self.namespace()
+        ))
+    }
+
+    async fn failed(&self, live: &Live, error: ServiceError) -> ToolFailure {
+        match error {
+            ServiceError::McpError(e) => {
+                self.answered();
+                self.failure(&content::message(&e.message))
+            }
+            ServiceError::UnexpectedResponse => {
+                self.answered();
+                self.failure("its answer is not as MCP wants it")
+            }
+            ServiceError::TransportSend(e) if self.spec.is_http() => {
+                // The next call may well get through.
+                match e
+                    .error
+                    .downcast_ref::<StreamableHttpError<reqwest::Error>>()
+                {
+                    Some(StreamableHttpError::HttpStatus(e)) => {
+                        self.failure(&format!("it answered with HTTP status {}", e.status))
+                    }
+                    Some(StreamableHttpError::ResponseBodyTooLarge { .. }) => {
+                        self.failure("its answer is too large")
+                    }
+                    Some(StreamableHttpError::Client(_)) => self.gone("it cannot be reached"),
+                    _ => self.gone("it gave no answer"),
+                }
+            }
+            _ => {
+                let mut gone = live.gone.clone();
+                let known = timeout(POST_MORTEM, gone.wait_for(Option::is_some)).await;
+                let why = match known {
+                    Ok(Ok(gone)) => gone.as_ref().map(|gone| gone.told.clone()),
+                    _ => None,
+                };
+                // Whatever it still is, it is of no use.
+                live.stop.send_replace(true);
+                self.gone(why.as_deref().unwrap_or("it gave no answer"))
+            }
+        }
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Now)) {
+        // Nothing panics while holding it.
+        change(&mut self.now.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Now) -> T) -> T {
+        look(&self.now.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn tell(&self, state: ServerState, reason: Option<String>) {
+        let (name, tools) = self.look(|now| (now.namespace.clone(), now.tools.len()));
+        self.events.emit(Event::Server {
+            name,
+            state,
+            tools,
+            reason,
+        });
+    }
+
+    fn refuse(&self, refusals: Vec<String>) {
+        for reason in refusals {
+            self.tell(ServerState::Refused, Some(reason));
+        }
+    }
+}
+
+impl Live {
+    fn is_alive(&self) -> bool {
+        self.gone.borrow().is_none() && !*self.stop.borrow() && !self.peer.is_transport_closed()
+    }
+}
+
+fn placed(namespace: &str, tools: Named) -> Named {
+    let below = |tool: Arc<Tool>| Arc::unwrap_or_clone(tool).below(namespace);
+    let tools = tools.into_values().map(below);
+    tools
+        .map(|tool| (tool.name.clone(), Arc::new(tool)))
+        .collect()
+}
+
+fn same(one: &Named, other: &Named) -> bool {
+    one.len() == other.len()
+        && (one.iter().zip(other)).all(|((name, tool), (other_name, other))| {
+            name == other_name
+                && tool.description() == other.description()
+                && tool.args_schema() == other.args_schema()
+                && tool.result_schema() == other.result_schema()
+        })
+}
+
+/// Stays with a connection until it ends, or nobody wants it any more, and ends it.
+async fn keep(
+    server: Weak<Server>,
+    mut link: Link,
+    mut stopped: watch::Receiver<bool>,
+    went: watch::Sender<Option<Gone>>,
+) {
+    let (peer, changed) = (link.peer.clone(), link.changed.clone());
+    let lists = async {
+        loop {
+            changed.notified().await;
+            // Not held while waiting for the server.
+            let Some(within) = server.upgrade().map(|server| server.options.connect) else {
+                return;
+            };
+            let list = timeout(within, catalog::fetch(&peer)).await;
+            let Some(server) = server.upgrade() else {
+                return;
+            };
+            match list {
+                Ok(Ok(list)) => {
+                    let (differs, refusals) = server.offer(list).await;
+                    if differs {
+                        server.tell(ServerState::Changed, None);
+                        server.refuse(refusals);
+                    }
+                }
+                Ok(Err(ServiceError::TransportClosed)) => {}
+                Ok(Err(e)) => {
+                    let why: String = e.to_string().chars().take(500).collect();
+                    let why = format!("its new list of tools cannot be fetched: {why}");
+                    server.tell(ServerState::Refused, Some(server.spec.redact(&why)));
+                }
+                Err(_) => {
+                    let why = "its new list of tools did not come in time";
+                    server.tell(ServerState::Refused, Some(why.into()));
+                }
+            }
+            drop(server);
+            tokio::time::sleep(SETTLE).await;
+        }
+    };
+    tokio::select! {
+        // Also when there is nobody who could.
+        _ = stopped.wait_for(|stop| *stop) => {}
+        gone = link.ended() => {
+            if let Some(server) = server.upgrade() {
+                server.tell(ServerState::Gone, Some(gone.reason()));
+            }
+            went.send_replace(Some(gone));
+        }
+        () = lists => {}
+    }
+    link.close().await;
+}

@@ -1,0 +1,231 @@
+//! Two servers as others have written them, from npm under node: the reference servers for every feature
+//! and for files. Installed once, below the target folder.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use codeact::Sandbox;
+use codeact::event::{Event, EventSink};
+use codeact::sandbox::Execution;
+use codeact::tools::Tools;
+use codeact::tools::mcp::{ServerOptions, ServerSpec, Servers};
+
+use crate::support::{raised, result, sandbox, shown};
+
+const SERVERS: [&str; 2] = [
+    "@modelcontextprotocol/server-everything@2026.8.31",
+    "@modelcontextprotocol/server-filesystem@2026.8.31",
+];
+
+/// Where the servers are; `None`, with a notice, on a machine without npm.
+fn installed() -> Option<&'static Path> {
+    static INSTALLED: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let folder = INSTALLED.get_or_init(|| {
+        let version = Command::new("npm")
+            .arg("--version")
+            .stdout(Stdio::null())
+            .status();
+        if version.is_err() {
+            eprintln!("there is no npm on this machine: its MCP servers are not tested");
+            return None;
+        }
+        let name = format!("mcp-{}", SERVERS.join(" ").replace(['@', '/', ' '], "_"));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        if !folder.exists() {
+            // Whole or not at all, also when two test runs do it at once.
+            let new = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+            let done = Command::new("npm")
+                .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
+                .args(["--prefix".as_ref(), new.path().as_os_str()])
+                .args(SERVERS)
+                .output()
+                .unwrap();
+            assert!(
+                done.status.success(),
+                "npm cannot install the servers: {done:?}"
+            );
+            if let Err(e) = std::fs::rename(new.keep(), &folder) {
+                assert!(folder.exists(), "{e}");
+            }
+        }
+        Some(folder)
+    });
+    folder.as_deref()
+}
+
+/// A sandbox with one of them, named `s`.
+async fn with(
+    server: &str,
+    rest: &str,
+    change: impl FnOnce(&mut ServerOptions),
+) -> Option<Sandbox> {
+    let folder = installed()?.join("node_modules/@modelcontextprotocol");
+    let script = folder.join(server).join("dist/index.js");
+    let spec: ServerSpec = format!("s=node '{}' {rest}", script.display())
+        .parse()
+        .unwrap();
+    let mut options = ServerOptions::default();
+    change(&mut options);
+    let events = EventSink::new(|event| {
+        if let Event::Server { .. } = event {
+            eprintln!("{event:?}");
+        }
+    });
+    let servers = Servers::connect_with([spec], events, options).await;
+    Some(sandbox().tools(Tools::new().servers(servers)))
+}
+
+async fn run(sandbox: &Sandbox, code: &str) -> Execution {
+    sandbox.run(code).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_of_every_feature() {
+    let Some(sandbox) = with("server-everything", "", |_| ()).await else {
+        return;
+    };
+    everything(&sandbox).await;
+}
+
+/// What holds over stdio and over HTTP.
+async fn everything(sandbox: &Sandbox) {
+    for (code, expected) in [
+        ("tools.s.echo('hællo')", "'Echo: hællo'"),
+        ("'42' in tools.s.get_sum(a=40, b=2)", "True"),
+        (
+            "w = tools.s.get_structured_content('Chicago'); sorted(w), type(w['temperature'])",
+            "(['conditions', 'humidity', 'temperature'], <class 'int'>)",
+        ),
+        (
+            "[type(v).__name__ for v in tools.s.get_resource_links(count=2)]",
+            "['str', 'dict', 'dict']",
+        ),
+        (
+            "[type(v).__name__ for v in tools.s.get_resource_reference('Blob', 2)]",
+            "['str', 'bytes', 'str']",
+        ),
+        (
+            "'completed' in tools.s.trigger_long_running_operation(duration=0.2, steps=2)",
+            "True",
+        ),
+        (
+            "r = tools.s.list_resources(); tools.s.read_resource(r[0]['uri'])[:2]",
+            "'# '",
+        ),
+    ] {
+        let execution = run(sandbox, code).await;
+        assert_eq!(
+            result(&execution),
+            expected,
+            "{code}: {}",
+            shown(&execution)
+        );
+    }
+    let execution = run(sandbox, "tools.s.get_tiny_image()").await;
+    assert!(result(&execution).contains("<picture image/png, "));
+    assert_eq!(execution.displays.len(), 1);
+    let execution = run(sandbox, "tools.s.get_structured_content('Paris')").await;
+    raised(&execution, "ToolArgumentError");
+    let execution = run(sandbox, "tools.s.read_resource('no://such')").await;
+    assert!(raised(&execution, "ToolError").starts_with("s: "));
+    // A tool that can only be run as a task, which is not offered.
+    let execution = run(sandbox, "tools.s.simulate_research_query('x')").await;
+    raised(&execution, "ToolError");
+}
+
+/// The server of every feature over HTTP, killed when dropped.
+struct Http(std::process::Child, String);
+
+impl Http {
+    /// On a port that nobody had a moment ago; on another one where somebody has been faster.
+    fn start(script: &Path) -> Self {
+        for _ in 0..10 {
+            let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let port = free.local_addr().unwrap().port();
+            drop(free);
+            let mut child = Command::new("node")
+                .arg(script)
+                .arg("streamableHttp")
+                .env("PORT", port.to_string())
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+            let mut lines = lines.map_while(Result::ok);
+            if lines.any(|line| line.contains("listening on port")) {
+                std::thread::spawn(move || lines.for_each(drop));
+                return Self(child, format!("http://127.0.0.1:{port}/mcp"));
+            }
+            let _ = child.wait();
+        }
+        panic!("the server does not start");
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_of_every_feature_over_http() {
+    let Some(folder) = installed() else {
+        return;
+    };
+    let script = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
+    let server = Http::start(&folder.join(script));
+    let spec = format!("s={}", server.1).parse::<ServerSpec>().unwrap();
+    let servers = Servers::connect([spec], EventSink::none()).await;
+    everything(&sandbox().tools(Tools::new().servers(servers))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_operation_is_cancelled_and_the_server_goes_on() {
+    let limit = |o: &mut ServerOptions| o.limits.time = Duration::from_secs(2);
+    let Some(sandbox) = with("server-everything", "", limit).await else {
+        return;
+    };
+    let code = "tools.s.trigger_long_running_operation(duration=600, steps=600)";
+    let execution = run(&sandbox, code).await;
+    assert!(raised(&execution, "ToolError").contains("took longer than 2s"));
+    let execution = run(&sandbox, "tools.s.echo('still here')").await;
+    assert_eq!(result(&execution), "'Echo: still here'");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_server_of_files() {
+    let root = tempfile::tempdir().unwrap();
+    let root = root.path().canonicalize().unwrap();
+    let inside = root.join("inside");
+    std::fs::create_dir(&inside).unwrap();
+    std::fs::write(root.join("secret.txt"), "secret").unwrap();
+    let argument = format!("'{}'", inside.display());
+    let Some(sandbox) = with("server-filesystem", &argument, |_| ()).await else {
+        return;
+    };
+    let code = format!(
+        "d = {inside:?}
+tools.s.write_file(d + '/a.txt', 'hællo\\n')
+tools.s.create_directory(d + '/b')
+listed = tools.s.list_directory(d)['content']
+(tools.s.read_text_file(d + '/a.txt')['content'], '[FILE] a.txt' in listed, '[DIR] b' in listed)"
+    );
+    let execution = run(&sandbox, &code).await;
+    assert_eq!(result(&execution), "('hællo\\n', True, True)");
+    assert_eq!(
+        std::fs::read_to_string(inside.join("a.txt")).unwrap(),
+        "hællo\n"
+    );
+    for path in ["/secret.txt", "/inside/../secret.txt"] {
+        let code = format!("tools.s.read_text_file('{}{path}')", root.display());
+        let execution = run(&sandbox, &code).await;
+        let message = raised(&execution, "ToolError");
+        assert!(message.contains("outside allowed directories"), "{message}");
+    }
+}
