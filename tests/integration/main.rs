@@ -47,4 +47,5 @@ mod sessions;
 mod sessions_survive;
 mod snapshots;
 mod tools;
+mod tools_command;
 mod waiting;

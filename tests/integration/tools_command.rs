@@ -1,0 +1,519 @@
+//! Tools, questions and approvals through the real binary.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::path::Path;
+use std::thread::JoinHandle;
+
+use serde_json::{Value, json};
+
+use crate::model_server::{Exchange, ModelServer, run, solve};
+use crate::support::{Codeact, codeact, exec, ready};
+
+/// A program that is a tool: a shell script, which is on every Unix.
+fn script(dir: &Path, name: &str, text: &str) -> String {
+    let path = dir.join(name);
+    std::fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    path.display().to_string()
+}
+
+const PRICE: &str = r#"
+if [ "$1" = --describe ]; then
+  echo '{"description": "The price of an item", "inputSchema": {"type": "object",
+    "properties": {"item": {"type": "string"}}, "required": ["item"]},
+    "outputSchema": {"type": "number"}}'
+  exit
+fi
+read input
+case "$input" in
+  *pear*) echo 1.5 ;;
+  *) echo "no price of $input" >&2; echo '{"error": "there is no such item"}'; exit 3 ;;
+esac
+"#;
+
+#[test]
+fn a_program_is_a_tool() {
+    let dir = tempfile::tempdir().unwrap();
+    let price = script(dir.path(), "price", PRICE);
+    let tool = format!("price={price}");
+    let code = "
+print(tools.price('pear') * 2)
+try: tools.price('kiwi')
+except ToolError as e: print(e)
+try: tools.price(5)
+except ToolError as e: print(e)";
+    let done = exec().args(["--tool", &tool]).code(code).run().success();
+    done.stdout(
+        "3.0\nthere is no such item\nprice: argument `item`: 5 is not of type \"string\"\n",
+    )
+    // For whoever runs it, not for the code.
+    .stderr_contains("no price of");
+}
+
+#[test]
+fn what_a_program_takes_can_be_told_by_a_file_beside_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let cat = script(dir.path(), "cat.sh", "exec cat");
+    let text = script(dir.path(), "text", "echo plain text; exit 0");
+    let silent = script(dir.path(), "silent", "exit 4");
+    for (name, schema) in [
+        (
+            "cat.json",
+            json!({ "inputSchema": { "type": "object", "properties": { "n": { "type": "integer" } } } }),
+        ),
+        ("text.json", json!({ "description": "Text" })),
+        ("silent.json", json!({})),
+    ] {
+        std::fs::write(dir.path().join(name), schema.to_string()).unwrap();
+    }
+    let tools = [
+        format!("cat={cat}"),
+        format!("text={text}"),
+        format!("silent={silent}"),
+    ];
+    let code = "
+print(tools.cat(n=5), tools.cat(), tools.text(anything=1))
+try: tools.silent()
+except ToolError as e: print(e)";
+    let all = tools.iter().flat_map(|tool| ["--tool", tool]);
+    let done = exec().args(all).code(code).run().success();
+    done.stdout("{'n': 5} {} plain text\nit ended with exit status: 4\n");
+}
+
+#[test]
+fn a_program_that_is_none_is_refused_before_anything_runs() {
+    let dir = tempfile::tempdir().unwrap();
+    let mute = script(dir.path(), "mute", "exit 1");
+    let wrong = script(dir.path(), "wrong", "echo '[1]'");
+    let plain = dir.path().join("plain");
+    std::fs::write(&plain, "no program").unwrap();
+    for (tool, words) in [
+        (format!("a={mute}"), "--describe"),
+        (
+            format!("a={wrong}"),
+            "expected, an object with `description`",
+        ),
+        (format!("a={}", plain.display()), "executable"),
+        ("a=./no/such/file".to_owned(), "is no file"),
+        (format!("search={mute}"), "describe"),
+    ] {
+        exec()
+            .args(["--tool", &tool])
+            .code("print('ran')")
+            .run()
+            .code(125)
+            .stdout("")
+            .stderr_contains(words);
+    }
+    exec().args(["--tool", "nothing"]).code("1").run().code(2);
+    exec()
+        .args(["--approve", "perhaps"])
+        .code("1")
+        .run()
+        .code(2);
+}
+
+#[test]
+fn tools_shows_what_a_run_would_offer() {
+    let dir = tempfile::tempdir().unwrap();
+    let price = script(dir.path(), "price", PRICE);
+    let tool = format!("price={price}");
+    codeact(["tools", "--no-mcp-config", "--tool", &tool])
+        .run()
+        .success()
+        .stdout("tools.price(item: str) -> float\n    The price of an item\n");
+    let done = codeact(["tools", "--no-mcp-config", "--json", "--tool", &tool])
+        .run()
+        .success();
+    let list = done.json();
+    assert_eq!(list[0]["signature"], "price(item: str) -> float");
+    assert_eq!(list[0]["input_schema"]["required"], json!(["item"]));
+    codeact(["tools", "--no-mcp-config"])
+        .run()
+        .success()
+        .stdout("")
+        .stderr_contains("there are none");
+}
+
+#[test]
+fn the_model_is_told_its_tools_and_its_code_calls_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let price = script(dir.path(), "price", PRICE);
+    let reply = "```python\nfinal_answer(sum(tools.price(item) for item in ['pear', 'pear']))\n```";
+    let first = Exchange::say(reply).check("the tool is in the prompt", |sent| {
+        sent.message(0).contains("tools.price(item: str) -> float")
+            && sent.message(0).contains("The price of an item")
+    });
+    let tool = format!("price={price}");
+    solve(
+        "What do two pears cost?",
+        &["--no-mcp-config", "--tool", &tool],
+        [first],
+    )
+    .success()
+    .stdout("3.0\n")
+    .stderr_contains("> price {\"item\":\"pear\"} (");
+}
+
+#[test]
+fn a_call_without_anybody_to_approve_it_is_denied() {
+    let dir = tempfile::tempdir().unwrap();
+    let price = script(dir.path(), "price", PRICE);
+    let tool = format!("price={price}");
+    let code = "
+try: tools.price('pear')
+except ToolDenied as e: print(e)
+try: ask_user('who?')
+except RuntimeError as e: print(e)
+input('who? ')";
+    exec()
+        .args(["--tool", &tool, "--approve", "ask"])
+        .code(code)
+        .run()
+        .code(1)
+        .stdout_contains("nobody can be asked here; decide without asking\nnobody can be asked")
+        .stderr_contains("calls that need approval will be denied")
+        .stderr_contains("EOFError");
+    exec()
+        .args([
+            "--tool",
+            &tool,
+            "--approve",
+            "never",
+            "--approve",
+            "always:pri*",
+        ])
+        .code("print(tools.price('pear'))")
+        .run()
+        .success()
+        .stdout("1.5\n");
+}
+
+#[test]
+fn with_json_questions_are_events_that_are_answered_on_stdin() {
+    let dir = tempfile::tempdir().unwrap();
+    let price = script(dir.path(), "price", PRICE);
+    let reply = "```python
+item = ask_user('Which fruit?', choices=['pear', 'kiwi'])
+said = [tools.price(item)]
+try: tools.price('kiwi')
+except ToolDenied as e: said.append(str(e))
+final_answer(said)
+```";
+    let server = ModelServer::start([Exchange::say(reply)]);
+    let tool = format!("price={price}");
+    let mut live = run(&server, "Ask.")
+        .args([
+            "--json",
+            "--interactive",
+            "--no-mcp-config",
+            "--tool",
+            &tool,
+        ])
+        .args(["--approve", "ask:price"])
+        .spawn();
+    let mut next = |kind: &str| loop {
+        let event: Value = serde_json::from_str(&live.line()).unwrap();
+        if event["type"] == kind {
+            let answer = match (kind, event["arguments"]["item"].as_str()) {
+                ("question", _) => r#"{"answer": "pear"}"#,
+                (_, Some("pear")) => r#"{"approve": true}"#,
+                _ => r#"{"approve": false, "reason": "too exotic"}"#,
+            };
+            if kind != "finished" {
+                live.write(&format!("{answer}\n"));
+            }
+            return event;
+        }
+    };
+    let question = next("question");
+    assert_eq!(question["question"], "Which fruit?");
+    assert_eq!(question["choices"], json!(["pear", "kiwi"]));
+    let approval = next("approval");
+    assert_eq!(approval["tool"], "price");
+    assert_eq!(approval["arguments"], json!({ "item": "pear" }));
+    assert_eq!(next("approval")["arguments"]["item"], "kiwi");
+    assert_eq!(next("finished")["answer"], json!([1.5, "too exotic"]));
+    assert_eq!(live.end().exit, Some(0));
+    server.done();
+}
+
+/// `codeact` with sessions of its own.
+fn at(home: &Path, args: &[&str]) -> Codeact {
+    ready();
+    codeact(args.iter().copied()).host_env("CODEACT_SESSIONS", home.join("sessions"))
+}
+
+#[test]
+fn a_question_is_put_away_with_its_session_and_answered_later() {
+    let home = tempfile::tempdir().unwrap();
+    let calls = home.path().join("calls");
+    let buy = format!(
+        "{}echo once >> '{}'\necho 7\n",
+        "if [ \"$1\" = --describe ]; then echo '{}'; exit; fi\n",
+        calls.display()
+    );
+    let buy = script(home.path(), "buy", &buy);
+    let grants = ["--tool", &format!("buy={buy}"), "--approve", "ask"];
+    let code = "
+import random
+before = random.random()
+name = ask_user('Who are you?')
+price = tools.buy()
+print(name, price, before == random.random())";
+    at(home.path(), &["exec", "--session", "work", "-c", code])
+        .args(grants)
+        .run()
+        .code(75)
+        .stderr_contains("the code asks: Who are you?")
+        .stderr_contains("codeact session resume work");
+    // Nothing goes on past the question.
+    at(home.path(), &["exec", "--session", "work", "-c", "1"])
+        .run()
+        .code(125)
+        .stderr_contains("waits for an answer");
+    at(home.path(), &["session", "resume", "work"])
+        .run()
+        .code(125)
+        .stderr_contains("--answer TEXT");
+    at(
+        home.path(),
+        &["session", "resume", "work", "--answer", "Ann"],
+    )
+    .args(grants)
+    .run()
+    .code(75)
+    .stderr_contains("the code wants to call: buy()");
+    assert!(!calls.exists(), "it was called before it was approved");
+    at(
+        home.path(),
+        &["session", "resume", "work", "--answer", "yes"],
+    )
+    .args(grants)
+    .run()
+    .success()
+    .stdout("Ann 7 False\n");
+    assert_eq!(std::fs::read_to_string(&calls).unwrap(), "once\n");
+    at(home.path(), &["session", "resume", "work"])
+        .run()
+        .code(125)
+        .stderr_contains("waits for nothing");
+    at(
+        home.path(),
+        &["exec", "--session", "work", "-c", "print(name, price)"],
+    )
+    .run()
+    .success()
+    .stdout("Ann 7\n");
+    // A question can be dropped.
+    at(
+        home.path(),
+        &[
+            "exec",
+            "--session",
+            "work",
+            "-c",
+            "name = ask_user('And now?')",
+        ],
+    )
+    .run()
+    .code(75);
+    at(home.path(), &["session", "undo", "work"])
+        .run()
+        .success();
+    at(
+        home.path(),
+        &["exec", "--session", "work", "-c", "print(name)"],
+    )
+    .run()
+    .success()
+    .stdout("Ann\n");
+}
+
+#[test]
+fn an_agent_goes_on_from_an_answer_in_another_process() {
+    let home = tempfile::tempdir().unwrap();
+    let first = Exchange::say("I look.\n```python\nx = 20\nprint(x)\n```");
+    let second =
+        Exchange::say("I ask.\n```python\nn = int(ask_user('How many?'))\nprint('got', n)\n```")
+            .sees("20");
+    let server = ModelServer::start([first, second]);
+    let ended = run(&server, "Multiply x by what the user says.")
+        .args(["--session", "talk", "--no-mcp-config"])
+        .host_env("CODEACT_SESSIONS", home.path().join("sessions"))
+        .run()
+        .code(75);
+    ended.stdout("").stderr_contains("the code asks: How many?");
+    server.done();
+    // The model is told what came of it, after all that was said before.
+    let third = Exchange::say("Done.\n```python\nfinal_answer(x * n)\n```")
+        .roles("suauau")
+        .sees("got 3");
+    let server = ModelServer::start([third]);
+    at(
+        home.path(),
+        &[
+            "session",
+            "resume",
+            "talk",
+            "--answer",
+            "3",
+            "--no-mcp-config",
+        ],
+    )
+    .args([
+        "--model",
+        crate::model_server::MODEL,
+        "--base-url",
+        &server.url(),
+    ])
+    .host_env("OPENAI_API_KEY", crate::model_server::KEY)
+    .run()
+    .success()
+    .stdout("60\n");
+    server.done();
+}
+
+/// An HTTP server that answers each request with what it was sent.
+fn echo_server(requests: usize) -> (u16, JoinHandle<Vec<String>>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let thread = std::thread::spawn(move || {
+        let mut seen = Vec::new();
+        for _ in 0..requests {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut bytes = Vec::new();
+            let mut buffer = [0; 4096];
+            while !bytes.windows(4).any(|four| four == b"\r\n\r\n") {
+                let n = stream.read(&mut buffer).unwrap();
+                assert!(n > 0, "a request ends");
+                bytes.extend_from_slice(&buffer[..n]);
+            }
+            let text = String::from_utf8(bytes).unwrap();
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{text}",
+                text.len()
+            );
+            stream.write_all(answer.as_bytes()).unwrap();
+            seen.push(text);
+        }
+        seen
+    });
+    (port, thread)
+}
+
+const TOKEN: &str = "very-secret-value-42";
+
+#[test]
+fn a_secret_reaches_its_host_and_nothing_else() {
+    let (port, server) = echo_server(2);
+    let (other, others) = echo_server(1);
+    let dir = tempfile::tempdir().unwrap();
+    let tape = dir.path().join("a.tape");
+    let code = format!(
+        "
+import os, urllib.request
+token = os.environ['API_TOKEN']
+def get(port):
+    url = f'http://127.0.0.1:{{port}}/?key={{token}}'
+    request = urllib.request.Request(url, headers={{'Authorization': 'Bearer ' + token}})
+    return urllib.request.urlopen(request).read().decode()
+print(get({port}), get({other}))
+open('left.txt', 'w').write(get({port}))
+raise ValueError(token)"
+    );
+    let done = exec()
+        .args(["--allow-net", &format!("127.0.0.1:{other}")])
+        .args(["--secret", &format!("API_TOKEN@127.0.0.1:{port}")])
+        .args(["--record", &tape.display().to_string()])
+        .args(["--out", &dir.path().join("out").display().to_string()])
+        .host_env("API_TOKEN", TOKEN)
+        .code(&code)
+        .run()
+        .code(1);
+    for request in server.join().unwrap() {
+        assert!(request.contains(&format!("key={TOKEN}")), "{request}");
+        assert!(request.contains(&format!("Bearer {TOKEN}")), "{request}");
+    }
+    for request in others.join().unwrap() {
+        assert!(!request.contains(TOKEN), "{request}");
+    }
+    done.stdout_lacks(TOKEN)
+        .stderr_lacks(TOKEN)
+        .stdout_contains("Bearer CODEACT_SECRET_API_TOKEN")
+        .stderr_contains("ValueError: CODEACT_SECRET_API_TOKEN");
+    let left = std::fs::read_to_string(dir.path().join("out/left.txt")).unwrap();
+    assert!(!left.contains(TOKEN) && left.contains("CODEACT_SECRET_API_TOKEN"));
+    let tape_bytes = std::fs::read(&tape).unwrap();
+    assert!(
+        !tape_bytes
+            .windows(TOKEN.len())
+            .any(|part| part == TOKEN.as_bytes())
+    );
+    // Replayed without a network, and without the secret.
+    codeact(["replay", &tape.display().to_string()])
+        .run()
+        .code(1)
+        .stdout_contains("Bearer CODEACT_SECRET_API_TOKEN");
+}
+
+#[test]
+fn secrets_are_bound_to_hosts_and_come_from_somewhere() {
+    for (args, words) in [
+        (
+            &["--secret", "CODEACT_TEST_NOT_THERE@example.com"][..],
+            "no variable",
+        ),
+        (&["--secret", "PATH"], "PATH@"),
+        (
+            &["--secret", "PATH=no-such-file@example.com"],
+            "no-such-file",
+        ),
+    ] {
+        exec()
+            .args(args.iter().copied())
+            .code("print('ran')")
+            .run()
+            .code(125)
+            .stdout("")
+            .stderr_contains(words);
+    }
+    exec().args(["--allow-net", "a b"]).code("1").run().code(2);
+}
+
+#[test]
+fn requests_go_to_the_hosts_that_are_named_only() {
+    let (port, server) = echo_server(1);
+    let code = format!(
+        "
+import urllib.error, urllib.request
+def get(url):
+    try: return urllib.request.urlopen(url, timeout=5).read().decode().split()[1]
+    except urllib.error.URLError as e: return str(e.reason)
+for url in ('http://127.0.0.1:{port}/here', 'http://127.0.0.1:1/', 'http://localhost:{port}/',
+            'http://2130706433:1/', 'http://[::1]:{port}/', 'https://example.com/', 'ftp://127.0.0.1/'):
+    print(get(url))"
+    );
+    let done = exec()
+        .args(["--allow-net", &format!("127.0.0.1:{port}")])
+        .code(&code)
+        .run()
+        .success();
+    let lines: Vec<_> = done.stdout.lines().collect();
+    assert_eq!(lines[0], "/here");
+    assert_eq!(lines.len(), 7, "{lines:#?}");
+    for line in &lines[1..6] {
+        assert!(line.contains("is not among the allowed hosts"), "{line}");
+    }
+    server.join().unwrap();
+    exec()
+        .code("import urllib.request; urllib.request.urlopen('http://127.0.0.1:1/')")
+        .run()
+        .code(1)
+        .stderr_contains("the sandbox has no network; use the data and tools you were given");
+}
