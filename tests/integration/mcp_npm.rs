@@ -13,7 +13,7 @@ use codeact::sandbox::Execution;
 use codeact::tools::Tools;
 use codeact::tools::mcp::{ServerOptions, ServerSpec, Servers};
 
-use crate::support::{raised, result, sandbox, shown};
+use crate::support::{codeact, raised, ready, result, sandbox, shown};
 
 const SERVERS: [&str; 2] = [
     "@modelcontextprotocol/server-everything@2026.8.31",
@@ -228,4 +228,49 @@ listed = tools.s.list_directory(d)['content']
         let message = raised(&execution, "ToolError");
         assert!(message.contains("outside allowed directories"), "{message}");
     }
+}
+
+/// An agent whose code uses four tools of both servers, in a loop: through the real binary.
+#[test]
+fn an_agent_uses_both_servers_in_one_piece_of_code() {
+    let Some(folder) = installed() else {
+        return;
+    };
+    let servers = folder.join("node_modules/@modelcontextprotocol");
+    let script = |server: &str| servers.join(server).join("dist/index.js");
+    let numbers = tempfile::tempdir().unwrap();
+    for (name, number) in [("a.txt", "1"), ("b.txt", "20"), ("c.txt", "300")] {
+        std::fs::write(numbers.path().join(name), number).unwrap();
+    }
+    let path = std::fs::canonicalize(numbers.path()).unwrap();
+    let path = path.display();
+    ready();
+    let model = concat!(
+        "recorded:",
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/cassettes/mcp.json"
+    );
+    let files = script("server-filesystem");
+    codeact([
+        "run",
+        "Write the sum of the numbers in the folder's files to sum.txt.",
+    ])
+    .args(["--no-mcp-config", "--model", model])
+    .args([
+        "--mcp",
+        &format!("files=node '{}' '{path}'", files.display()),
+    ])
+    .args([
+        "--mcp",
+        &format!("every=node '{}'", script("server-everything").display()),
+    ])
+    .stdin(path.to_string())
+    .run()
+    .success()
+    .stdout("321\n")
+    .stderr_contains("mcp files ready")
+    .stderr_contains("c.txt The sum of 21 and 300 is 321.")
+    .stderr_contains("> every.get_sum {\"a\":21,\"b\":300} (");
+    let sum = std::fs::read_to_string(numbers.path().join("sum.txt")).unwrap();
+    assert_eq!(sum, "321");
 }
