@@ -517,3 +517,27 @@ for url in ('http://127.0.0.1:{port}/here', 'http://127.0.0.1:1/', 'http://local
         .code(1)
         .stderr_contains("the sandbox has no network; use the data and tools you were given");
 }
+
+#[cfg(unix)]
+#[test]
+fn on_a_terminal_people_are_asked() {
+    ready();
+    let Some(python) = crate::cases::native_python() else {
+        panic!("expected a CPython 3.12 or later on this machine");
+    };
+    let home = tempfile::tempdir().unwrap();
+    let buy = "if [ \"$1\" = --describe ]; then echo '{}'; exit; fi; echo 7";
+    let buy = script(home.path(), "buy", buy);
+    let driver = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/integration/people_terminal.py"
+    );
+    let output = std::process::Command::new(python)
+        .args([driver, env!("CARGO_BIN_EXE_codeact"), &buy])
+        .arg(home.path().join("sessions"))
+        .env("TERM", "xterm")
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+}

@@ -2,13 +2,15 @@
 
     python3 http_server.py [--tls CERT KEY]
 
-Only the standard library. Its first line on stdout is the port.
+Only the standard library. Its first line on stdout is the port, its second one a port that it keeps
+from others without listening there.
 """
 
 import argparse
 import gzip
 import http.server
 import json
+import socket
 import ssl
 import sys
 import threading
@@ -202,7 +204,9 @@ def main():
     if options.tls:
         server.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         server.tls.load_cert_chain(*options.tls)
-    print(server.server_address[1], flush=True)
+    closed = socket.socket()
+    closed.bind(("127.0.0.1", 0))
+    print(server.server_address[1], closed.getsockname()[1], sep="\n", flush=True)
     # Whoever started it and was killed has closed this, and nobody needs it any more.
     threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
     server.serve_forever()

@@ -19,8 +19,8 @@ _MODULES = {
     "cv2": _NO_INSTALL + "Use PIL, numpy and scipy.ndimage",
     "torch": _NO_INSTALL + "Use scikit-learn, scipy and numpy",
     "tensorflow": _NO_INSTALL + "Use scikit-learn, scipy and numpy",
-    "requests": "the sandbox has no network; use the data and tools you were given",
-    "httpx": "the sandbox has no network; use the data and tools you were given",
+    "requests": _NO_INSTALL + "Use urllib.request, where there is a network",
+    "httpx": _NO_INSTALL + "Use urllib.request, where there is a network",
     "PIL._imagingft": "PIL has no fonts but its own here: draw text with matplotlib",
     "_imagingft": "PIL has no fonts but its own here: draw text with matplotlib",
 }
