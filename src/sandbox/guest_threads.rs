@@ -13,7 +13,7 @@ impl GuestThreads {
     pub(crate) fn start() -> Result<Self, SandboxError> {
         Builder::new_multi_thread()
             .thread_name("codeact-guest")
-            .enable_time()
+            .enable_all()
             .build()
             .map(|runtime| Self(Some(runtime)))
             .map_err(|e| SandboxError::Engine(format!("starting guest threads: {e}")))
