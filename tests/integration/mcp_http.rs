@@ -47,8 +47,7 @@ async fn a_server_over_http_has_all_of_it_too() {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("marker");
     let server = Http::start(&["--marker", marker.to_str().unwrap(), "plain"]);
-    let limits = |o: &mut ServerOptions| o.limits.time = Duration::from_secs(2);
-    let (sandbox, told) = with_options(server.spec(), options(limits)).await;
+    let (sandbox, told) = with_options(server.spec(), ServerOptions::default()).await;
     for (code, expected) in [
         ("tools.s.echo('hællo')", "'hællo'"),
         ("tools.s.add(2, 3)", "5"),
@@ -59,7 +58,9 @@ async fn a_server_over_http_has_all_of_it_too() {
     }
     told.wait_for(ServerState::Changed).await;
     is(&run(&sandbox, "tools.s.grown()").await, "'I am new'");
-    let execution = run(&sandbox, "tools.s.hang()").await;
+    let limits = |o: &mut ServerOptions| o.limits.time = Duration::from_millis(300);
+    let (hanging, _) = with_options(server.spec(), options(limits)).await;
+    let execution = run(&hanging, "tools.s.hang()").await;
     raised(&execution, "ToolError");
     wait_until(|| lines(&marker).iter().any(|line| line == "cancelled")).await;
 

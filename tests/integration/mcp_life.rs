@@ -198,6 +198,15 @@ fn servers_end_with_their_runtime() {
     assert!(message.starts_with("the MCP server s is gone"), "{message}");
 }
 
+/// As the command runs.
+#[tokio::test]
+async fn one_thread_is_enough() {
+    let (sandbox, _) = with("plain").await;
+    let execution = run(&sandbox, "tools.s.die()").await;
+    raised(&execution, "ToolError");
+    is(&run(&sandbox, "tools.s.add(1, 1)").await, "2");
+}
+
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 async fn closing_waits_until_they_have_ended() {
