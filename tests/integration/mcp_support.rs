@@ -12,9 +12,12 @@ use codeact::tools::mcp::{ServerOptions, ServerSpec, Servers};
 
 use crate::support::{result, sandbox, shown};
 
-/// What a server has told, as `(state, tools, reason)`.
+/// Name, state, number of tools and reason.
+type One = (String, ServerState, usize, String);
+
+/// What servers have told.
 #[derive(Clone, Default)]
-pub struct Told(Arc<Mutex<Vec<(String, ServerState, usize, String)>>>);
+pub struct Told(Arc<Mutex<Vec<One>>>);
 
 impl Told {
     pub fn sink(&self) -> EventSink {
@@ -33,7 +36,7 @@ impl Told {
         })
     }
 
-    pub fn all(&self) -> Vec<(String, ServerState, usize, String)> {
+    pub fn all(&self) -> Vec<One> {
         self.0.lock().unwrap().clone()
     }
 

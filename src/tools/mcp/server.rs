@@ -29,6 +29,8 @@ use crate::sandbox::Payload;
 
 /// So often a server is started again in a row, with no answer between.
 const MAX_AGAIN: u32 = 3;
+/// In place of that number: it has been closed.
+const CLOSED: u32 = u32::MAX;
 /// The most resources that are listed.
 const MAX_RESOURCES: usize = 1000;
 /// How long others may use the connection that is to be closed.
@@ -49,7 +51,7 @@ pub(in crate::tools) struct Server {
 struct Now {
     namespace: String,
     tools: Arc<Named>,
-    /// Why it has never been there.
+    /// Why there are no tools.
     absent: Option<String>,
 }
 
@@ -109,6 +111,7 @@ impl Server {
         self.change(|now| {
             let tools = placed(&now.namespace, offer.tools);
             differs = !same(&tools, &now.tools);
+            now.absent = (tools.is_empty()).then(|| "it offers none".to_owned());
             now.tools = Arc::new(tools);
         });
         (differs, offer.refusals)
@@ -124,7 +127,7 @@ impl Server {
         self.look(|now| now.tools.clone())
     }
 
-    /// Why it has never been there.
+    /// Why there are none.
     pub(in crate::tools) fn absent(&self) -> Option<String> {
         self.look(|now| now.absent.clone())
     }
@@ -174,7 +177,7 @@ impl Server {
 
     /// Ends it for good and waits until it has ended.
     pub(in crate::tools) async fn close(&self) {
-        self.again.store(MAX_AGAIN, Ordering::Relaxed);
+        self.again.store(CLOSED, Ordering::Relaxed);
         // One that is just being connected to again ends with the call that does so.
         let Ok(mut line) = timeout(PATIENCE, self.line.lock()).await else {
             return;
@@ -248,9 +251,15 @@ impl Server {
         if let Some(live) = line.as_ref().filter(|live| live.is_alive()) {
             return Ok(live.clone());
         }
-        if self.again.fetch_add(1, Ordering::Relaxed) >= MAX_AGAIN {
-            self.again.store(MAX_AGAIN, Ordering::Relaxed);
-            return Err(self.gone(&format!("it ended {MAX_AGAIN} times in a row")));
+        let one_more = |again| (again < MAX_AGAIN).then_some(again + 1);
+        let again = (self.again).fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        match again {
+            Ok(_) => {}
+            Err(CLOSED) => return Err(self.gone("it is no longer wanted")),
+            Err(_) => {
+                let why = format!("it ended again after each of {MAX_AGAIN} new starts");
+                return Err(self.gone(&why));
+            }
         }
         *line = None;
         // Aborted, and with it what it has started, when the call is dropped.
@@ -274,8 +283,7 @@ impl Server {
     }
 
     fn answered(&self) {
-        // Not once it is closed.
-        let reset = |again| (again < MAX_AGAIN).then_some(0);
+        let reset = |again| (again != CLOSED).then_some(0);
         let _ = (self.again).fetch_update(Ordering::Relaxed, Ordering::Relaxed, reset);
     }
 
