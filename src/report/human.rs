@@ -224,3 +224,29 @@ pub(crate) fn sentence(outcome: &Outcome) -> Option<String> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_one_dim_line() {
+        let mut drawn = Vec::new();
+        let event = Event::Server {
+            name: "github".into(),
+            state: ServerState::Gone,
+            tools: 2,
+            reason: Some("it has ended\n\x1b[2J".into()),
+        };
+        draw(&mut drawn, &event, false).unwrap();
+        assert_eq!(
+            String::from_utf8(drawn).unwrap(),
+            "\x1b[2mmcp github gone, 2 tools: it has ended\\n\\u{1b}[2J\x1b[0m\n"
+        );
+        let json = serde_json::to_value(&event).unwrap();
+        assert_eq!(
+            (&json["type"], &json["state"]),
+            (&"server".into(), &"gone".into())
+        );
+    }
+}

@@ -432,8 +432,7 @@ mod tests {
             "properties": { "x": { "$ref": "#/$defs/A" }, "y": { "$ref": "#/$defs/A" } },
             "$defs": { "A": { "anyOf": many } },
         });
-        let began = std::time::Instant::now();
+        // Which would take minutes.
         assert!(header(tree, None).starts_with("f(x: "));
-        println!("{:?}", began.elapsed());
     }
 }

@@ -4,9 +4,11 @@
 //! what the command promises; `limits*` each bound; `attacks` what hostile code tries; `library*`
 //! the crate as an embedder uses it; `agent*` the loop with a model made for the test; `run*` and
 //! `demo` the commands with a model, against the scripted `model_server`; `artifacts` the pictures
-//! and files that code leaves; `mounts*` folders of the host, which `host_folder` makes.
+//! and files that code leaves; `mcp*` tools of MCP servers; `mounts*` folders of the host, which
+//! `host_folder` makes.
 
 mod host_folder;
+mod mcp_support;
 mod model_server;
 mod support;
 
@@ -29,6 +31,8 @@ mod library_rollback;
 mod limits;
 mod limits_files;
 mod mcp;
+mod mcp_http;
+mod mcp_life;
 mod mcp_npm;
 mod mounts;
 mod mounts_commit;

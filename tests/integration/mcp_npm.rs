@@ -8,12 +8,12 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use codeact::Sandbox;
-use codeact::event::{Event, EventSink};
-use codeact::sandbox::Execution;
+use codeact::event::EventSink;
+use codeact::sandbox::{Execution, Outcome, Turn};
 use codeact::tools::Tools;
-use codeact::tools::mcp::{ServerOptions, ServerSpec, Servers};
+use codeact::tools::mcp::{ServerSpec, Servers};
 
-use crate::support::{codeact, raised, ready, result, sandbox, shown};
+use crate::support::{codeact, limits, raised, ready, result, sandbox, shown};
 
 const SERVERS: [&str; 2] = [
     "@modelcontextprotocol/server-everything@2026.8.31",
@@ -57,24 +57,15 @@ fn installed() -> Option<&'static Path> {
 }
 
 /// A sandbox with one of them, named `s`.
-async fn with(
-    server: &str,
-    rest: &str,
-    change: impl FnOnce(&mut ServerOptions),
-) -> Option<Sandbox> {
+async fn with(server: &str, rest: &str) -> Option<Sandbox> {
     let folder = installed()?.join("node_modules/@modelcontextprotocol");
     let script = folder.join(server).join("dist/index.js");
     let spec: ServerSpec = format!("s=node '{}' {rest}", script.display())
         .parse()
         .unwrap();
-    let mut options = ServerOptions::default();
-    change(&mut options);
-    let events = EventSink::new(|event| {
-        if let Event::Server { .. } = event {
-            eprintln!("{event:?}");
-        }
-    });
-    let servers = Servers::connect_with([spec], events, options).await;
+    // Shown where a test fails.
+    let events = EventSink::new(|event| eprintln!("{event:?}"));
+    let servers = Servers::connect([spec], events).await;
     Some(sandbox().tools(Tools::new().servers(servers)))
 }
 
@@ -84,7 +75,7 @@ async fn run(sandbox: &Sandbox, code: &str) -> Execution {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_server_of_every_feature() {
-    let Some(sandbox) = with("server-everything", "", |_| ()).await else {
+    let Some(sandbox) = with("server-everything", "").await else {
         return;
     };
     everything(&sandbox).await;
@@ -187,13 +178,14 @@ async fn the_server_of_every_feature_over_http() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_long_operation_is_cancelled_and_the_server_goes_on() {
-    let limit = |o: &mut ServerOptions| o.limits.time = Duration::from_secs(2);
-    let Some(sandbox) = with("server-everything", "", limit).await else {
+    let Some(sandbox) = with("server-everything", "").await else {
         return;
     };
     let code = "tools.s.trigger_long_running_operation(duration=600, steps=600)";
-    let execution = run(&sandbox, code).await;
-    assert!(raised(&execution, "ToolError").contains("took longer than 2s"));
+    let turn = Turn::new(code).limits(limits(|l| l.wall = Duration::from_secs(1)));
+    let execution = sandbox.run(turn).await.unwrap();
+    let timed_out = matches!(execution.outcome, Outcome::TimedOut { .. });
+    assert!(timed_out, "{}", shown(&execution));
     let execution = run(&sandbox, "tools.s.echo('still here')").await;
     assert_eq!(result(&execution), "'Echo: still here'");
 }
@@ -206,7 +198,7 @@ async fn the_server_of_files() {
     std::fs::create_dir(&inside).unwrap();
     std::fs::write(root.join("secret.txt"), "secret").unwrap();
     let argument = format!("'{}'", inside.display());
-    let Some(sandbox) = with("server-filesystem", &argument, |_| ()).await else {
+    let Some(sandbox) = with("server-filesystem", &argument).await else {
         return;
     };
     let code = format!(

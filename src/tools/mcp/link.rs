@@ -111,7 +111,9 @@ impl Link {
             } => {
                 let started = Child::start(program, args, env, cwd.as_deref());
                 let (mut child, stdout, stdin) = started.map_err(|e| {
-                    Gone::new("it cannot be started").detail(format!("{program}: {e}"))
+                    let place = (cwd.as_ref())
+                        .map_or_else(String::new, |cwd| format!(" in {}", cwd.display()));
+                    Gone::new("it cannot be started").detail(format!("{program}{place}: {e}"))
                 })?;
                 let (lines, watched, flow) = bounded(stdout, stdin, MAX_MESSAGE);
                 // The bound of rmcp would skip a line that is too long and wait for the next one.

@@ -7,8 +7,8 @@
 //!
 //! `link` is one connection and its end, over `process` and `bounded`, which keep a server from outliving
 //! its host or filling its memory; `catalog` makes tools of a server's list, and `content` Python's values
-//! of its answers; `server` is the life of one server: it calls, fetches a changed list, and connects once
-//! more when the server has died.
+//! of its answers; `server` makes the calls, and connects once more when the server has died; `keeper` stays
+//! with a connection meanwhile and fetches a list that has changed.
 //!
 //! Nothing that a server does is an error of the host's. One that cannot be reached is a namespace without
 //! tools, whose absence Python explains; a tool that cannot be offered is left out; either is an
@@ -18,11 +18,14 @@ mod bounded;
 mod catalog;
 mod config;
 mod content;
+mod file;
+mod keeper;
 mod link;
 mod process;
 mod server;
 
-pub use config::{ServerSpec, ServersError, load};
+pub use config::ServerSpec;
+pub use file::{ServersError, load};
 
 use std::collections::HashSet;
 use std::fmt;
@@ -89,7 +92,7 @@ impl Servers {
             .collect();
         for (number, spec) in specs.iter().cloned().enumerate() {
             let within = options.connect;
-            tries.spawn(async move { (number, server::attempt(&spec, within).await) });
+            tries.spawn(async move { (number, keeper::attempt(&spec, within).await) });
         }
         while let Some(done) = tries.join_next().await {
             if let Ok((number, attempt)) = done {

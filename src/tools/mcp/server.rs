@@ -3,24 +3,25 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, PoisonError, RwLock, Weak};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use rmcp::ServiceError;
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, PaginatedRequestParams, ReadResourceRequestParams,
 };
 use rmcp::transport::streamable_http_client::StreamableHttpError;
-use rmcp::{Peer, RoleClient, ServiceError};
 use serde_json::{Map, Value};
 use tokio::runtime::Handle;
-use tokio::sync::{Mutex, watch};
-use tokio::task::{JoinHandle, JoinSet};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::sync::Mutex;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use super::super::{Named, Tool, ToolFailure};
-use super::catalog::{self, List, MAX_PAGES};
+use super::catalog::{List, MAX_PAGES};
 use super::config::ServerSpec;
 use super::content;
+use super::keeper::{Live, attempt};
 use super::link::{Gone, Link};
 use super::{ServerOptions, free_namespace};
 use crate::event::{Event, EventSink, ServerState};
@@ -28,12 +29,12 @@ use crate::sandbox::Payload;
 
 /// So often a server is started again in a row, with no answer between.
 const MAX_AGAIN: u32 = 3;
+/// In place of that number: it has been closed.
+const CLOSED: u32 = u32::MAX;
 /// The most resources that are listed.
 const MAX_RESOURCES: usize = 1000;
-/// How long a list stays as it is: a server that changes it all the time is not asked all the time.
-const SETTLE: Duration = Duration::from_millis(200);
-/// How long it may take until it is known why a connection has ended.
-const POST_MORTEM: Duration = Duration::from_secs(5);
+/// How long others may use the connection that is to be closed.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 pub(in crate::tools) struct Server {
     spec: ServerSpec,
@@ -50,36 +51,8 @@ pub(in crate::tools) struct Server {
 struct Now {
     namespace: String,
     tools: Arc<Named>,
-    /// Why it has never been there.
+    /// Why there are no tools.
     absent: Option<String>,
-}
-
-/// A connection, as those see it who use it. Dropping it ends the connection.
-struct Live {
-    peer: Peer<RoleClient>,
-    stop: watch::Sender<bool>,
-    gone: watch::Receiver<Option<Gone>>,
-    keeper: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// Connects and fetches the list.
-pub(super) async fn attempt(spec: &ServerSpec, within: Duration) -> Result<(Link, List), Gone> {
-    let now = Instant::now();
-    // A time that no clock can tell is as good as an hour.
-    let deadline = (now.checked_add(within)).unwrap_or(now + Duration::from_secs(3600));
-    let mut link = Link::open(spec, deadline).await?;
-    match timeout_at(deadline, catalog::fetch(&link.peer)).await {
-        Ok(Ok(list)) => Ok((link, list)),
-        Ok(Err(ServiceError::McpError(e))) => Err(Gone::new(format!(
-            "it does not tell its tools: {}",
-            content::message(&e.message)
-        ))),
-        Ok(Err(e)) => match timeout(POST_MORTEM, link.ended()).await {
-            Ok(gone) => Err(gone),
-            Err(_) => Err(Gone::new("it does not tell its tools").detail(e.to_string())),
-        },
-        Err(_) => Err(Gone::new("it did not tell its tools in time")),
-    }
 }
 
 impl Server {
@@ -113,7 +86,7 @@ impl Server {
             }
             Err(gone) => {
                 self.change(|now| now.absent = Some(gone.told.clone()));
-                self.tell(ServerState::Gone, Some(gone.reason()));
+                self.went(&gone);
             }
         }
     }
@@ -123,16 +96,7 @@ impl Server {
         let refusals = self.offer(list).await.1;
         self.tell(ServerState::Ready, None);
         self.refuse(refusals);
-        let (stop, stopped) = watch::channel(false);
-        let (went, gone) = watch::channel(None);
-        let peer = link.peer.clone();
-        let keeper = tokio::spawn(keep(Arc::downgrade(self), link, stopped, went));
-        Arc::new(Live {
-            peer,
-            stop,
-            gone,
-            keeper: Mutex::new(Some(keeper)),
-        })
+        Live::begin(Arc::downgrade(self), link)
     }
 
     /// Offers what a list has instead of what there was. Tells whether that is another, and what of it
@@ -147,6 +111,7 @@ impl Server {
         self.change(|now| {
             let tools = placed(&now.namespace, offer.tools);
             differs = !same(&tools, &now.tools);
+            now.absent = (tools.is_empty()).then(|| "it offers none".to_owned());
             now.tools = Arc::new(tools);
         });
         (differs, offer.refusals)
@@ -162,9 +127,34 @@ impl Server {
         self.look(|now| now.tools.clone())
     }
 
-    /// Why it has never been there.
+    /// Why there are none.
     pub(in crate::tools) fn absent(&self) -> Option<String> {
         self.look(|now| now.absent.clone())
+    }
+
+    /// Offers the list that a server has instead of the last one.
+    pub(super) async fn changed(self: &Arc<Self>, list: List) {
+        let (differs, refusals) = self.offer(list).await;
+        if differs {
+            self.tell(ServerState::Changed, None);
+            self.refuse(refusals);
+        }
+    }
+
+    /// Tells why there is no such list.
+    pub(super) fn not_changed(&self, why: &str) {
+        let why: String = why.chars().take(500).collect();
+        self.tell(ServerState::Refused, Some(self.spec.redact(&why)));
+    }
+
+    /// Tells that it is gone.
+    pub(super) fn went(&self, gone: &Gone) {
+        self.tell(ServerState::Gone, Some(gone.reason()));
+    }
+
+    /// How long it may take to tell its tools.
+    pub(super) fn connect_time(&self) -> Duration {
+        self.options.connect
     }
 
     /// The namespace becomes another where it is taken.
@@ -187,20 +177,16 @@ impl Server {
 
     /// Ends it for good and waits until it has ended.
     pub(in crate::tools) async fn close(&self) {
-        self.again.store(MAX_AGAIN, Ordering::Relaxed);
+        self.again.store(CLOSED, Ordering::Relaxed);
         // One that is just being connected to again ends with the call that does so.
-        let Ok(mut line) = timeout(POST_MORTEM, self.line.lock()).await else {
+        let Ok(mut line) = timeout(PATIENCE, self.line.lock()).await else {
             return;
         };
         let Some(live) = line.take() else {
             return;
         };
         drop(line);
-        live.stop.send_replace(true);
-        if let Some(keeper) = live.keeper.lock().await.take() {
-            // A keeper that has panicked has dropped its connection.
-            let _ = keeper.await;
-        }
+        live.close().await;
     }
 
     /// Calls a tool by the name that the server has for it. Dropping the future cancels the call.
@@ -265,9 +251,15 @@ impl Server {
         if let Some(live) = line.as_ref().filter(|live| live.is_alive()) {
             return Ok(live.clone());
         }
-        if self.again.fetch_add(1, Ordering::Relaxed) >= MAX_AGAIN {
-            self.again.store(MAX_AGAIN, Ordering::Relaxed);
-            return Err(self.gone(&format!("it ended {MAX_AGAIN} times in a row")));
+        let one_more = |again| (again < MAX_AGAIN).then_some(again + 1);
+        let again = (self.again).fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more);
+        match again {
+            Ok(_) => {}
+            Err(CLOSED) => return Err(self.gone("it is no longer wanted")),
+            Err(_) => {
+                let why = format!("it ended again after each of {MAX_AGAIN} new starts");
+                return Err(self.gone(&why));
+            }
         }
         *line = None;
         // Aborted, and with it what it has started, when the call is dropped.
@@ -282,7 +274,7 @@ impl Server {
             Some(Ok(Ok(live))) => Ok(line.insert(live).clone()),
             Some(Ok(Err(gone))) => {
                 let gone: Gone = gone;
-                self.tell(ServerState::Gone, Some(gone.reason()));
+                self.went(&gone);
                 Err(self.gone(&gone.told))
             }
             // Its runtime is no more.
@@ -291,8 +283,7 @@ impl Server {
     }
 
     fn answered(&self) {
-        // Not once it is closed.
-        let reset = |again| (again < MAX_AGAIN).then_some(0);
+        let reset = |again| (again != CLOSED).then_some(0);
         let _ = (self.again).fetch_update(Ordering::Relaxed, Ordering::Relaxed, reset);
     }
 
@@ -334,14 +325,9 @@ impl Server {
                 }
             }
             _ => {
-                let mut gone = live.gone.clone();
-                let known = timeout(POST_MORTEM, gone.wait_for(Option::is_some)).await;
-                let why = match known {
-                    Ok(Ok(gone)) => gone.as_ref().map(|gone| gone.told.clone()),
-                    _ => None,
-                };
+                let why = live.why().await;
                 // Whatever it still is, it is of no use.
-                live.stop.send_replace(true);
+                live.end();
                 self.gone(why.as_deref().unwrap_or("it gave no answer"))
             }
         }
@@ -373,12 +359,6 @@ impl Server {
     }
 }
 
-impl Live {
-    fn is_alive(&self) -> bool {
-        self.gone.borrow().is_none() && !*self.stop.borrow() && !self.peer.is_transport_closed()
-    }
-}
-
 fn placed(namespace: &str, tools: Named) -> Named {
     let below = |tool: Arc<Tool>| Arc::unwrap_or_clone(tool).below(namespace);
     let tools = tools.into_values().map(below);
@@ -395,60 +375,4 @@ fn same(one: &Named, other: &Named) -> bool {
                 && tool.args_schema() == other.args_schema()
                 && tool.result_schema() == other.result_schema()
         })
-}
-
-/// Stays with a connection until it ends, or nobody wants it any more, and ends it.
-async fn keep(
-    server: Weak<Server>,
-    mut link: Link,
-    mut stopped: watch::Receiver<bool>,
-    went: watch::Sender<Option<Gone>>,
-) {
-    let (peer, changed) = (link.peer.clone(), link.changed.clone());
-    let lists = async {
-        loop {
-            changed.notified().await;
-            // Not held while waiting for the server.
-            let Some(within) = server.upgrade().map(|server| server.options.connect) else {
-                return;
-            };
-            let list = timeout(within, catalog::fetch(&peer)).await;
-            let Some(server) = server.upgrade() else {
-                return;
-            };
-            match list {
-                Ok(Ok(list)) => {
-                    let (differs, refusals) = server.offer(list).await;
-                    if differs {
-                        server.tell(ServerState::Changed, None);
-                        server.refuse(refusals);
-                    }
-                }
-                Ok(Err(ServiceError::TransportClosed)) => {}
-                Ok(Err(e)) => {
-                    let why: String = e.to_string().chars().take(500).collect();
-                    let why = format!("its new list of tools cannot be fetched: {why}");
-                    server.tell(ServerState::Refused, Some(server.spec.redact(&why)));
-                }
-                Err(_) => {
-                    let why = "its new list of tools did not come in time";
-                    server.tell(ServerState::Refused, Some(why.into()));
-                }
-            }
-            drop(server);
-            tokio::time::sleep(SETTLE).await;
-        }
-    };
-    tokio::select! {
-        // Also when there is nobody who could.
-        _ = stopped.wait_for(|stop| *stop) => {}
-        gone = link.ended() => {
-            if let Some(server) = server.upgrade() {
-                server.tell(ServerState::Gone, Some(gone.reason()));
-            }
-            went.send_replace(Some(gone));
-        }
-        () = lists => {}
-    }
-    link.close().await;
 }
