@@ -43,11 +43,11 @@ impl OpenTools {
     fn begin(
         &self,
         call: ToolCall,
-    ) -> Result<impl Future<Output = ToolReply> + Send + use<>, ToolReply> {
+    ) -> Result<impl Future<Output = ToolReply> + Send + use<>, Box<ToolReply>> {
         let Some(tool) = self.tools.find(&call.tool) else {
             let shown: String = call.tool.chars().take(100).collect();
             let why = format!("there is no tool {shown:?}");
-            return Err(ToolReply::of(FailureKind::Unknown, why));
+            return Err(Box::new(ToolReply::of(FailureKind::Unknown, why)));
         };
         let limits = &tool.limits;
         if !self.count(&tool.name, limits.calls) {
@@ -55,7 +55,7 @@ impl OpenTools {
                 "this turn's limit of {} calls of {} is used up",
                 limits.calls, tool.name
             );
-            return Err(ToolReply::failed(why));
+            return Err(Box::new(ToolReply::failed(why)));
         }
         let size = call.args.size() as u64;
         if size > limits.bytes_in {
@@ -63,7 +63,7 @@ impl OpenTools {
                 "the arguments of {} may have {} bytes, these have about {size}",
                 tool.name, limits.bytes_in
             );
-            return Err(ToolReply::of(FailureKind::Arguments, why));
+            return Err(Box::new(ToolReply::of(FailureKind::Arguments, why)));
         }
         let answer = (tool.call(call.args.into_json())).map_err(|e| told(&tool.name, e))?;
         Ok(async move {
@@ -145,7 +145,7 @@ impl OpenToolbox for OpenTools {
                     None => reply,
                 }
             }),
-            Err(no) => Box::pin(std::future::ready(no)),
+            Err(no) => Box::pin(std::future::ready(*no)),
         }
     }
 }

@@ -53,7 +53,7 @@ pub(super) async fn call(network: Option<&Connections>, mut call: ToolCall) -> T
     let done = match &*call.tool {
         "$http" => match read::<Request>(args) {
             Ok(request) => http(network, request, body).await,
-            Err(no) => return no,
+            Err(no) => return *no,
         },
         "$http_read" => match read::<Read>(args) {
             Ok(Read {
@@ -68,14 +68,14 @@ pub(super) async fn call(network: Option<&Connections>, mut call: ToolCall) -> T
                     Payload::with_blobs(value, vec![chunk.data])
                 })
             }
-            Err(no) => return no,
+            Err(no) => return *no,
         },
         "$http_close" => match read::<Close>(args) {
             Ok(Close { response }) => {
                 network.close(response);
                 Ok(Payload::default())
             }
-            Err(no) => return no,
+            Err(no) => return *no,
         },
         "$http_reach" => match read::<Reach>(args) {
             Ok(Reach { host: None, .. }) => Ok(Payload::default()),
@@ -83,7 +83,7 @@ pub(super) async fn call(network: Option<&Connections>, mut call: ToolCall) -> T
                 host: Some(host),
                 port,
             }) => (network.reach(&host, port).await).map(|()| Payload::default()),
-            Err(no) => return no,
+            Err(no) => return *no,
         },
         _ => return ToolReply::of(FailureKind::Unknown, "there is no such call"),
     };
@@ -92,9 +92,11 @@ pub(super) async fn call(network: Option<&Connections>, mut call: ToolCall) -> T
     }))
 }
 
-fn read<T: DeserializeOwned>(args: Value) -> Result<T, ToolReply> {
-    serde_json::from_value(args)
-        .map_err(|e| ToolReply::of(FailureKind::Arguments, format!("this is no request: {e}")))
+fn read<T: DeserializeOwned>(args: Value) -> Result<T, Box<ToolReply>> {
+    serde_json::from_value(args).map_err(|e| {
+        let why = format!("this is no request: {e}");
+        Box::new(ToolReply::of(FailureKind::Arguments, why))
+    })
 }
 
 /// A guest's time-out; what is no time is none.

@@ -38,6 +38,7 @@ mod mounts;
 mod mounts_commit;
 mod mounts_conflict;
 mod mounts_session;
+mod network;
 mod packages;
 mod repl;
 mod replay;

@@ -1,6 +1,7 @@
 """What the scripts of this folder share: where the servers are, and cases that tell how they went.
 
-The ports are the script's arguments: HTTP, HTTPS, one where nobody listens. Names of cases may follow.
+The ports are the script's arguments: HTTP, HTTPS, one where nobody listens. Names of cases may
+follow.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
-"""A web server on a loopback port, well behaved or not; each path is one thing that a server might do.
+"""A web server on a loopback port, well behaved or not; each path is a thing that one might do.
 
     python3 http_server.py [--tls CERT KEY]
 
-Only the standard library. Its first line on stdout is the port, its second one a port that it keeps
-from others without listening there.
+Only the standard library. Its first line on stdout is the port, its second one a port that it
+keeps from others without listening there.
 """
 
 import argparse
@@ -21,7 +21,7 @@ PARTS = [b"part %d\n" % number for number in range(5)]
 
 
 class Meeting:
-    """Requests that are answered once enough of them are there: only those under way at once ever are."""
+    """Answers once enough requests are there: only those under way at once ever get one."""
 
     def __init__(self):
         self.changed = threading.Condition()
@@ -165,7 +165,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
     def page_injected(self):
         """A head with a line that another server might take for the end of it."""
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: a\rSet-Cookie: b\r\n\r\nok")
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: a\rSet-Cookie: b\r\n\r\n"
+        self.wfile.write(head + b"ok")
 
     def page_switch(self):
         self.head(101, ("Upgrade", "echo"), ("Connection", "Upgrade"))
@@ -186,7 +187,7 @@ class Server(http.server.ThreadingHTTPServer):
     tls = None
 
     def finish_request(self, request, client_address):
-        """In the connection's own thread: a client that does not shake hands must not stop others."""
+        """In the connection's own thread: a client without a handshake must not stop others."""
         if self.tls is not None:
             request = self.tls.wrap_socket(request, server_side=True)
         super().finish_request(request, client_address)

@@ -30,11 +30,15 @@ class _Link:
         return self.wire is None or self.wire.readable
 
 
-def _refused(name, error):
-    if name in ("$http", "$http_reach"):
+def _refused(error):
+    """The exception that a socket raises for a call that the host has not made."""
+    message = str(error)
+    # No network, or nothing of the kind: no tool of that name.
+    if message.startswith("there is no "):
         return OSError(errno.ENOTSUP, _NO_NETWORK)
-    # A connection of an earlier turn, whose response the host has let go.
-    return ConnectionResetError(errno.ECONNRESET, str(error))
+    if message.endswith("used up"):
+        return OSError(errno.EDQUOT, message)
+    return ConnectionResetError(errno.ECONNRESET, message)
 
 
 def call(name, args):
@@ -42,7 +46,7 @@ def call(name, args):
     try:
         return door.call(name, args)
     except door.ToolError as error:
-        raise _refused(name, error) from None
+        raise _refused(error) from None
 
 
 async def acall(name, args):
@@ -50,7 +54,14 @@ async def acall(name, args):
     try:
         return await door.acall(name, args)
     except door.ToolError as error:
-        raise _refused(name, error) from None
+        raise _refused(error) from None
+
+
+def end():
+    """The turn ends, and with it the responses that were not read: the next turn numbers its own anew."""
+    for link in links.values():
+        if link.wire is not None:
+            link.wire.cut()
 
 
 def reach(host=None, port=None, timeout=None):

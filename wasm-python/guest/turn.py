@@ -9,7 +9,7 @@ import os
 import sys
 
 import _host
-from _codeact import answer, displays, door, errors, loop, people, seeds, tools, variables
+from _codeact import answer, displays, door, errors, loop, net, people, seeds, tools, variables
 
 _main = sys.modules["__main__"].__dict__
 _LONGEST_RESULT = 100_000
@@ -88,6 +88,7 @@ def _run(turn):
             name = type.__dict__["__name__"].__get__(type(error))
             end = _failed(name, "an exception that cannot be shown")
     door.end()
+    net.end()
     try:
         displays.figures()
     except BaseException as error:

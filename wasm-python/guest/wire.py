@@ -99,6 +99,8 @@ class Wire:
         self._left = 0
         self._chunked = self._last = False
         self.ended = False
+        # Why it has ended, for those who go on to read: an OSError's arguments.
+        self._broken = None
 
     @property
     def readable(self):
@@ -120,6 +122,8 @@ class Wire:
 
     def pull(self, timeout):
         """Yields the calls to make, and is sent their answers, until there is something to take."""
+        if self._broken and not self._out:
+            raise OSError(*self._broken)
         try:
             while not self._out and not self.ended:
                 if self._request is not None:
@@ -154,6 +158,13 @@ class Wire:
         if self._response is not None:
             yield self._release()
 
+    def cut(self):
+        """The host lets go of the response that is being read."""
+        if self._response is not None:
+            self._response, self.ended = None, True
+            why = "the turn in which this response was asked for has ended"
+            self._broken = errno.ECONNRESET, why
+
     def _release(self):
         response, self._response = self._response, None
         return "$http_close", {"response": response}
@@ -163,8 +174,10 @@ class Wire:
     def _read_on(self):
         try:
             next(self._reader)
-        except BaseException:
+        except BaseException as error:
             self.ended = True
+            if isinstance(error, OSError):
+                self._broken = error.args
             raise
 
     def _requests(self):
