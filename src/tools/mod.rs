@@ -118,11 +118,12 @@ impl Tools {
             let why = "that name is one of `tools` itself".to_owned();
             return Err(ToolsError::Tool { name, why });
         }
-        let inside = |outer: &str, inner: &str| {
-            (inner.strip_prefix(outer)).is_some_and(|rest| rest.starts_with('.') || rest.is_empty())
-        };
-        let clash = |other: &&String| inside(other, &name) || inside(&name, other);
-        if self.own.keys().any(|other| clash(&other)) {
+        let below = format!("{name}.");
+        let mut inside = self.own.range(below.clone()..).map(|(other, _)| other);
+        let mut outside = below.match_indices('.').map(|(at, _)| &below[..at]);
+        if inside.next().is_some_and(|other| other.starts_with(&below))
+            || outside.any(|other| self.own.contains_key(other))
+        {
             return Err(ToolsError::Clash { name });
         }
         if self.own.len() >= MAX_TOOLS {

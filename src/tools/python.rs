@@ -22,6 +22,8 @@ const MAX_DEPTH: usize = 6;
 /// The longest default or literal that is written out, in characters.
 const MAX_LITERAL: usize = 120;
 const MAX_CHOICES: usize = 12;
+/// The longest type hint, in bytes.
+const MAX_HINT: usize = 1000;
 
 /// `name` as a Python identifier that does not begin with an underscore.
 pub(super) fn identifier(name: &str) -> String {
@@ -31,7 +33,8 @@ pub(super) fn identifier(name: &str) -> String {
     if !made.starts_with(|c: char| c.is_ascii_alphabetic()) {
         made = format!("tool_{}", made.trim_start_matches('_'));
     }
-    if KEYWORDS.contains(&&*made) {
+    // The last two are what annotations are made of, where the function is.
+    if KEYWORDS.contains(&&*made) || ["Any", "Literal"].contains(&&*made) {
         made.push('_');
     }
     made
@@ -112,7 +115,7 @@ impl Signature {
             if !used.insert(param.clone()) {
                 return Err(format!("two of its arguments would be `{param}` in Python"));
             }
-            let hint = hints.of(schema, 0);
+            let hint = hints.short(schema);
             let default = schema.get("default").and_then(literal);
             shown.push(match (required, &default) {
                 (true, _) => format!("{param}: {hint}"),
@@ -145,7 +148,7 @@ impl Signature {
         }
         let result_hint = match result {
             None => "Any".to_owned(),
-            Some(result) => Hints { root: result }.of(result, 0),
+            Some(result) => Hints { root: result }.short(result),
         };
         made.header = format!("{name}({}) -> {result_hint}", shown.join(", "));
         if !lines.is_empty() {
@@ -213,6 +216,15 @@ struct Hints<'a> {
 }
 
 impl Hints<'_> {
+    /// The hint for `schema`; one that nobody could read tells nothing.
+    fn short(&self, schema: &Value) -> String {
+        let hint = self.of(schema, 0);
+        match hint.len() <= MAX_HINT {
+            true => hint,
+            false => "Any".into(),
+        }
+    }
+
     fn of(&self, schema: &Value, depth: usize) -> String {
         if depth > MAX_DEPTH {
             return "Any".into();
