@@ -54,6 +54,7 @@ pub use limits::Limits;
 pub use mount::{Change, ChangeKind, Changes, Mount, MountMode};
 pub use output::Captured;
 pub use payload::Payload;
+pub(crate) use payload::is_deeper;
 pub use session::Session;
 pub(crate) use snapshot::Saved;
 pub use snapshot::Snapshot;

@@ -17,6 +17,12 @@ const MARKER: &str = "$bytes";
 /// The most pieces of bytes in one value.
 const MAX_BLOBS: usize = 10_000;
 
+/// How deep a value that crosses the door may be. Tapes and files have it within others, and nothing that
+/// is deeper than 128 is read again.
+const MAX_DEPTH: usize = 100;
+/// What a map takes beside what is in it, and each place of it, in bytes, about.
+const TABLE_SIZE: usize = 40;
+
 /// A value that may have bytes in it.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Payload {
@@ -68,6 +74,10 @@ impl Payload {
     ) -> Result<Self, String> {
         if sizes.len() > MAX_BLOBS {
             return Err(format!("at most {MAX_BLOBS} bytes objects fit in a call"));
+        }
+        // With the bytes in its place it would be no object any more.
+        if !sizes.is_empty() && place(&value, &marker).is_some() {
+            return Err("the arguments of a call are named, not bytes".into());
         }
         let mut blobs = Vec::with_capacity(sizes.len());
         for size in sizes {
@@ -181,6 +191,16 @@ impl Payload {
         bytes + shown + text_size(&self.value)
     }
 
+    /// About what it takes in memory, in bytes: small values take far more than their text.
+    pub(crate) fn weight(&self) -> usize {
+        self.size() + weight(&self.value)
+    }
+
+    /// Whether it is deeper than any value may be.
+    pub(crate) fn is_too_deep(&self) -> bool {
+        is_too_deep(&self.value)
+    }
+
     /// Adds the answer's head and bytes to `frame`, which has an open object.
     pub(crate) fn write(&self, frame: &mut Vec<u8>) -> serde_json::Result<()> {
         frame.extend_from_slice(b"\"value\":");
@@ -211,6 +231,35 @@ fn text_size(value: &Value) -> usize {
                 .sum::<usize>()
         }
         _ => 8,
+    }
+}
+
+/// What the values of `value` take beside their text, about.
+fn weight(value: &Value) -> usize {
+    // A map makes room for four at once, and has a table beside them.
+    let entries = |len: usize| TABLE_SIZE + len.max(4) * (size_of::<Value>() + TABLE_SIZE);
+    size_of::<Value>()
+        + match value {
+            Value::Array(list) => list.iter().map(weight).sum(),
+            Value::Object(map) => entries(map.len()) + map.values().map(weight).sum::<usize>(),
+            _ => 0,
+        }
+}
+
+/// Whether `value` is deeper than any that crosses the door may be.
+pub(crate) fn is_too_deep(value: &Value) -> bool {
+    is_deeper(value, MAX_DEPTH)
+}
+
+/// Whether lists and objects are in one another more than `than` times.
+pub(crate) fn is_deeper(value: &Value, than: usize) -> bool {
+    let Some(left) = than.checked_sub(1) else {
+        return value.is_array() || value.is_object();
+    };
+    match value {
+        Value::Array(list) => list.iter().any(|one| is_deeper(one, left)),
+        Value::Object(map) => map.values().any(|one| is_deeper(one, left)),
+        _ => false,
     }
 }
 

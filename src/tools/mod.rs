@@ -113,9 +113,13 @@ impl Tools {
             let why = "that name is one of `tools` itself".to_owned();
             return Err(ToolsError::Tool { name, why });
         }
-        let clash = |other: &String| inside(other, &name) || inside(&name, other);
-        let mut servers = self.servers.iter();
-        if self.own.keys().any(clash) || servers.any(|server| server.namespace() == top) {
+        let below = format!("{name}.");
+        let mut inside = self.own.range(below.clone()..).map(|(other, _)| other);
+        let mut outside = below.match_indices('.').map(|(at, _)| &below[..at]);
+        if inside.next().is_some_and(|other| other.starts_with(&below))
+            || outside.any(|other| self.own.contains_key(other))
+            || self.servers.iter().any(|server| server.namespace() == top)
+        {
             return Err(ToolsError::Clash { name });
         }
         if self.own.len() >= MAX_TOOLS {

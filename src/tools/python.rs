@@ -37,7 +37,8 @@ pub(super) fn identifier(name: &str) -> String {
     if !made.starts_with(|c: char| c.is_ascii_alphabetic()) {
         made = format!("tool_{}", made.trim_start_matches('_'));
     }
-    if KEYWORDS.contains(&&*made) {
+    // The last two are what annotations are made of, where the function is.
+    if KEYWORDS.contains(&&*made) || ["Any", "Literal"].contains(&&*made) {
         made.push('_');
     }
     made

@@ -16,10 +16,12 @@ use serde_json::Value;
 
 use super::ToolsError;
 use super::python::{self, Signature};
-use crate::sandbox::{FailureKind, Payload};
+use crate::sandbox::{FailureKind, Payload, is_deeper};
 
 /// The longest error of a schema, in characters.
 const MAX_MESSAGE: usize = 500;
+/// How deep arguments are in which it is told what is wrong with them.
+const MAX_EXPLAINED: usize = 5;
 
 /// What a tool may use. Each bound is the host's.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,6 +307,16 @@ impl Tool {
 
     /// Checks the arguments and makes the call.
     pub(super) fn call(&self, args: Value) -> Result<Answer, ToolFailure> {
+        // Telling what is wrong takes a step for each way to read each level, saying that it is wrong does not.
+        if !self.validator.is_valid(&args) && is_deeper(&args, MAX_EXPLAINED) {
+            return Err(ToolFailure {
+                kind: FailureKind::Arguments,
+                message:
+                    "the arguments are not as its schema wants them, and nested too deeply to tell \
+                          where"
+                        .into(),
+            });
+        }
         if let Err(e) = self.validator.validate(&args) {
             let at = e.instance_path().to_string();
             let mut path = at.split('/').skip(1);

@@ -45,8 +45,7 @@ impl OpenTools {
         call: ToolCall,
     ) -> Result<impl Future<Output = ToolReply> + Send + use<>, Box<ToolReply>> {
         let Some(tool) = self.tools.find(&call.tool) else {
-            let shown: String = call.tool.chars().take(100).collect();
-            let why = format!("there is no tool {shown:?}");
+            let why = missing(&call.tool);
             return Err(Box::new(ToolReply::of(FailureKind::Unknown, why)));
         };
         let limits = &tool.limits;
@@ -88,6 +87,11 @@ impl OpenTools {
     }
 }
 
+fn missing(tool: &str) -> String {
+    let shown: String = tool.chars().take(100).collect();
+    format!("there is no tool {shown:?}")
+}
+
 /// `reply` without the secrets that code is not to see.
 fn redacted(reply: ToolReply, redactor: &Redactor) -> ToolReply {
     match reply {
@@ -126,7 +130,13 @@ impl OpenToolbox for OpenTools {
         // Which hosts may be reached was said already.
         match web::is_one(&call.tool) {
             true => Gate::Open,
-            false => approval::gate(&self.tools.approvals, &call.tool),
+            false => match approval::gate(&self.tools.approvals, &call.tool) {
+                // Nobody is bothered with a name that the code has made up.
+                Gate::Ask if self.tools.find(&call.tool).is_none() => {
+                    Gate::Closed(missing(&call.tool))
+                }
+                gate => gate,
+            },
         }
     }
 

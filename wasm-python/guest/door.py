@@ -127,12 +127,16 @@ class _Waiter:
     def __init__(self, future):
         self.future = future
 
+    def waits(self):
+        # Whoever runs another event loop by now is not to fail for one that is closed.
+        return not self.future.done() and not self.future.get_loop().is_closed()
+
     def done(self, value):
-        if not self.future.done():
+        if self.waits():
             self.future.set_result(value)
 
     def failed(self, error):
-        if not self.future.done():
+        if self.waits():
             self.future.set_exception(error)
 
 

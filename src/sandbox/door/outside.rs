@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::runtime::Handle;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, Id, JoinSet};
 
 use super::contained::contained;
@@ -22,7 +22,7 @@ use super::turn::count_values;
 use super::{MAX_FRAME, refusal};
 use crate::event::{Event, EventSink};
 use crate::sandbox::host::Host;
-use crate::sandbox::payload::Payload;
+use crate::sandbox::payload::{Payload, is_too_deep};
 use crate::sandbox::stop::{Stop, Watch};
 use crate::sandbox::tape::{self, Answers, Call, Reply};
 use crate::sandbox::toolbox::{FailureKind, Gate, OpenToolbox, SharedToolbox, ToolCall, ToolReply};
@@ -36,8 +36,17 @@ pub(super) const ASK: &[u8] = br#"{"op":"ask","request":"#;
 const MAX_VALUES: usize = 200_000;
 /// The most calls that were started and are not done.
 const MAX_STARTED: usize = 10_000;
+/// What the arguments of such calls may take in memory, in bytes, about.
+const MAX_ARGUMENTS: usize = 128 << 20;
 /// So many of them run at the same time; the others wait for their turn.
 const AT_ONCE: usize = 64;
+/// What answers may take that nobody has waited for yet, in KiB; a call whose answer has no room is not
+/// done, and others wait for it.
+const MAX_ANSWERS: u32 = 64 << 10;
+/// The longest message of a failure, in characters.
+const MAX_MESSAGE: usize = 64 << 10;
+/// The longest name of a tool that an event tells, in characters.
+const MAX_NAME: usize = 100;
 /// For so long a person is waited for. The turn's own time stands still meanwhile.
 const MAX_ASKED: Duration = Duration::from_secs(3600);
 /// How much of a call's arguments an event tells, in characters.
@@ -96,14 +105,28 @@ impl Outside {
                 return unknown(&call.tool);
             };
             // A tool that panics has failed; nothing of it reaches the code.
-            (contained(runtime, move || toolbox.call(call)).await)
-                .unwrap_or_else(|| ToolReply::failed("the tool failed in an unexpected way"))
+            let reply = (contained(runtime, move || toolbox.call(call)).await)
+                .unwrap_or_else(|| ToolReply::failed("the tool failed in an unexpected way"));
+            bounded(reply)
         }
     }
 }
 
+/// `reply`, where it can be told and written down.
+fn bounded(reply: ToolReply) -> ToolReply {
+    match reply {
+        ToolReply::Done(payload) if payload.is_too_deep() => {
+            ToolReply::failed("the tool's answer is nested too deeply")
+        }
+        ToolReply::Failed { kind, message } if message.len() > MAX_MESSAGE => {
+            ToolReply::of(kind, message.chars().take(MAX_MESSAGE).collect::<String>())
+        }
+        reply => reply,
+    }
+}
+
 fn unknown(tool: &str) -> ToolReply {
-    let shown: String = tool.chars().take(100).collect();
+    let shown: String = tool.chars().take(MAX_NAME).collect();
     ToolReply::of(FailureKind::Unknown, format!("there is no tool {shown:?}"))
 }
 
@@ -112,13 +135,55 @@ fn unknown(tool: &str) -> ToolReply {
 struct Flights {
     last: u32,
     started: BTreeMap<u32, Flight>,
-    tasks: JoinSet<ToolReply>,
+    tasks: JoinSet<Landed>,
     calls: HashMap<Id, u32>,
-    turns: Option<Arc<Semaphore>>,
+    bounds: Option<Bounds>,
+    /// What the arguments of those that are under way take.
+    weight: usize,
+}
+
+/// What holds the calls that run beside the code.
+#[derive(Clone)]
+struct Bounds {
+    turns: Arc<Semaphore>,
+    answers: Arc<Semaphore>,
+}
+
+/// A call that is done, and its answer's room.
+struct Landed {
+    reply: ToolReply,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl Bounds {
+    fn new() -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            answers: Arc::new(Semaphore::new(MAX_ANSWERS as usize)),
+        }
+    }
+
+    /// Makes `call` when it is its turn. Neither semaphore is ever closed.
+    async fn hold(self, call: impl Future<Output = ToolReply>) -> Landed {
+        let _turn = self.turns.acquire_owned().await;
+        let reply = call.await;
+        let weight = match &reply {
+            ToolReply::Done(payload) => payload.weight(),
+            ToolReply::Failed { message, .. } => message.len(),
+        };
+        let room = u32::try_from(weight >> 10).unwrap_or(MAX_ANSWERS) + 1;
+        let room = self.answers.acquire_many_owned(room.min(MAX_ANSWERS));
+        Landed {
+            reply,
+            _room: room.await.ok(),
+        }
+    }
 }
 
 struct Flight {
     told: Told,
+    /// What its arguments take.
+    weight: usize,
     /// `None` where it was started by the turn whose tape this one replays.
     abort: Option<AbortHandle>,
 }
@@ -138,7 +203,7 @@ impl Told {
             false => String::new(),
         };
         Self {
-            tool: call.tool.clone(),
+            tool: call.tool.chars().take(MAX_NAME).collect(),
             arguments: text.chars().take(MAX_TOLD).collect(),
             bytes_in: call.args.size(),
             began: Instant::now(),
@@ -151,28 +216,31 @@ impl Flights {
     fn start(
         &mut self,
         told: Told,
+        weight: usize,
         work: Option<(Handle, impl Future<Output = ToolReply> + Send + 'static)>,
     ) -> u32 {
         self.last += 1;
         let number = self.last;
         let abort = work.map(|(runtime, call)| {
-            let turns = self
-                .turns
-                .get_or_insert_with(|| Arc::new(Semaphore::new(AT_ONCE)))
-                .clone();
-            let abort = self.tasks.spawn_on(
-                async move {
-                    // Never closed.
-                    let _turn = turns.acquire_owned().await;
-                    call.await
-                },
-                &runtime,
-            );
+            let bounds = self.bounds.get_or_insert_with(Bounds::new).clone();
+            let abort = self.tasks.spawn_on(bounds.hold(call), &runtime);
             self.calls.insert(abort.id(), number);
             abort
         });
-        self.started.insert(number, Flight { told, abort });
+        self.weight += weight;
+        let flight = Flight {
+            told,
+            weight,
+            abort,
+        };
+        self.started.insert(number, flight);
         number
+    }
+
+    fn take(&mut self, number: u32) -> Option<Flight> {
+        let flight = self.started.remove(&number)?;
+        self.weight -= flight.weight;
+        Some(flight)
     }
 
     /// The next one that is done, within `time`.
@@ -186,7 +254,7 @@ impl Flights {
         let done = async {
             while let Some(done) = self.tasks.join_next_with_id().await {
                 let (id, reply) = match done {
-                    Ok((id, reply)) => (id, reply),
+                    Ok((id, landed)) => (id, landed.reply),
                     Err(e) => (
                         e.id(),
                         ToolReply::failed("the tool was stopped from outside"),
@@ -210,7 +278,7 @@ impl Flights {
     fn cancel(&mut self, number: u32) {
         if let Some(Flight {
             abort: Some(abort), ..
-        }) = self.started.remove(&number)
+        }) = self.take(number)
         {
             abort.abort();
         }
@@ -242,6 +310,9 @@ impl ToolFrame<'_> {
             .map_err(|e| format!("the host cannot read these arguments: {e}"))?;
         if !args.is_object() {
             return Err("the arguments of a call are named".into());
+        }
+        if is_too_deep(&args) {
+            return Err("the arguments of a call are nested too deeply".into());
         }
         Ok(ToolCall {
             tool: self.tool.into_owned(),
@@ -307,7 +378,7 @@ pub(super) async fn serve(host: &mut Host, frame: &[u8]) -> Result<Vec<u8>, Stop
                 return Ok(b"{}".to_vec());
             };
             let outside = &mut host.door.outside;
-            if let Some(flight) = outside.flights.started.remove(&number) {
+            if let Some(flight) = outside.flights.take(number) {
                 emit(&outside.events, flight.told, &reply);
             }
             Ok(answer(host, Some(number), reply))
@@ -341,6 +412,12 @@ async fn start(host: &mut Host, call: ToolCall) -> Result<Vec<u8>, Stop> {
             "{MAX_STARTED} calls are under way; wait for some of them first"
         )));
     }
+    let (under_way, weight) = (host.door.outside.flights.weight, call.args.weight());
+    if under_way > 0 && under_way + weight > MAX_ARGUMENTS {
+        return Ok(refusal(
+            "the arguments of the calls under way are too large together; wait for some of them first",
+        ));
+    }
     let told = Told::of(&call, &host.door.outside.events);
     if let Some(no) = gate(host, &call).await? {
         emit(&host.door.outside.events, told, &no);
@@ -356,13 +433,20 @@ async fn start(host: &mut Host, call: ToolCall) -> Result<Vec<u8>, Stop> {
         let runtime = outside.runtime.clone().unwrap_or_else(Handle::current);
         work = Some((runtime, outside.calling(call)));
     })?;
-    let number = outside.flights.start(told, work);
+    let number = outside.flights.start(told, weight, work);
     Ok(text(&json!({ "call": number })))
 }
 
 /// Asks whoever has to say whether `call` may be made. `None`: it may.
 async fn gate(host: &mut Host, call: &ToolCall) -> Result<Option<ToolReply>, Stop> {
-    // What was asked when the turn was recorded is asked again, whatever the rules are now.
+    // What was said when the turn was recorded is said again, whatever the rules are now.
+    let refused = || Call::Refused {
+        tool: call.tool.clone(),
+    };
+    if tape::next_is(|next| matches!(next, Call::Refused { .. })) == Some(true) {
+        let why = tape::told(refused, String::new)?;
+        return Ok(Some(ToolReply::of(FailureKind::Denied, why)));
+    }
     let asks = match tape::next_is(
         |next| matches!(next, Call::Ask { request } if request.get("approve").is_some()),
     ) {
@@ -374,6 +458,7 @@ async fn gate(host: &mut Host, call: &ToolCall) -> Result<Option<ToolReply>, Sto
             .map(|toolbox| toolbox.gate(call))
         {
             Some(Gate::Closed(why)) => {
+                let why = tape::told(refused, || why)?;
                 return Ok(Some(ToolReply::of(FailureKind::Denied, why)));
             }
             Some(Gate::Ask) => true,
@@ -401,6 +486,9 @@ pub(super) async fn ask(host: &mut Host, rest: &[u8]) -> Result<Vec<u8>, Stop> {
     let Some(request) = few.and_then(|json| serde_json::from_str::<Value>(json).ok()) else {
         return Ok(refusal("this is no question"));
     };
+    if is_too_deep(&request) {
+        return Ok(refusal("a question cannot be nested so deeply"));
+    }
     // Only the door asks that, of calls that it knows.
     if request.get("approve").is_some() {
         return Ok(refusal("a question cannot have a key named `approve`"));
@@ -462,7 +550,10 @@ fn answer(host: &mut Host, number: Option<u32>, reply: ToolReply) -> Vec<u8> {
         ToolReply::Done(payload) => {
             for (mime, bytes) in payload.displays() {
                 // One more than can be shown is not worth the call's answer.
-                let _ = host.door.show(mime, bytes.to_vec());
+                host.door.bytes += bytes.len() as u64;
+                if host.door.has_budget() {
+                    let _ = host.door.show(mime, bytes.to_vec());
+                }
             }
             match payload.write(&mut frame) {
                 Ok(()) if frame.len() <= MAX_FRAME as usize => return frame,

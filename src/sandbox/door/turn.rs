@@ -8,6 +8,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::sandbox::execution::Exception;
+use crate::sandbox::payload::is_too_deep;
 
 /// The largest report of a turn's end, in bytes; the runner shortens what it sends to far less.
 const MAX_END: usize = 4 << 20;
@@ -120,7 +121,11 @@ impl TurnEnd {
                 if count_values(value.get()) > MAX_VALUES {
                     return Err(format!("the answer has more than {MAX_VALUES} values"));
                 }
-                Some(serde_json::from_str(value.get()).map_err(unreadable)?)
+                let value = serde_json::from_str(value.get()).map_err(unreadable)?;
+                if is_too_deep(&value) {
+                    return Err("the answer is nested too deeply".into());
+                }
+                Some(value)
             }
         };
         Ok(Self {

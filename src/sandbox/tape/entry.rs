@@ -34,6 +34,8 @@ pub(crate) enum Call {
     Describe { tool: String },
     /// A tool's answer to a call.
     Tool { call: Option<Box<ToolCall>> },
+    /// Why a call may not be made, whoever would be asked.
+    Refused { tool: String },
     /// The begin of a call that goes on beside the code.
     Start { call: Option<Box<ToolCall>> },
     /// The first of those that is done within a time, in nanoseconds.
@@ -64,6 +66,7 @@ impl fmt::Display for Call {
                 let args: String = args.chars().take(200).collect();
                 write!(f, "a call of {tool:?} with {args}")
             }
+            Self::Refused { tool } => write!(f, "a call of {tool:?} that is not allowed"),
             Self::Wait { .. } => write!(f, "a wait for the calls under way"),
             Self::Ask { request } => {
                 let request: String = request.to_string().chars().take(200).collect();
@@ -90,8 +93,10 @@ impl Entry {
         let call = match &self.call {
             Call::List { path } | Call::Open { path } | Call::Read { path, .. } => path.len(),
             Call::Ask { request } => request.to_string().len(),
-            Call::Tool { call: Some(call) } | Call::Start { call: Some(call) } => call.args.size(),
-            Call::Describe { tool } => tool.len(),
+            Call::Tool { call: Some(call) } | Call::Start { call: Some(call) } => {
+                call.args.weight()
+            }
+            Call::Describe { tool } | Call::Refused { tool } => tool.len(),
             _ => 0,
         };
         size_of::<Self>() + call + self.answer.get().len()
