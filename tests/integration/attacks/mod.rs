@@ -16,6 +16,11 @@ mod mounts;
 mod resources;
 mod tampering;
 mod text;
+mod tools;
+mod tools_authors;
+#[cfg(target_os = "linux")]
+mod tools_memory;
+mod tools_taped;
 
 use std::sync::OnceLock;
 use std::time::Duration;
