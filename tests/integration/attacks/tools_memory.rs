@@ -127,7 +127,7 @@ fn arguments_that_are_kept_for_a_turn_that_may_be_put_away() {
         let shop = Shop::default();
         let code = "
 n = 0
-while 'error' not in (answer := raw(head('call', 'price', heavy))): n += 1
+while 'error' not in (answer := raw(head('call', 'nope', heavy))): n += 1
 print(n > 50, 'used up' in answer['error'])";
         let e = kept(&shop, &format!("{HEAVY}{code}"));
         assert_eq!(e.stdout.text, "True True\n", "{}", shown(&e));
