@@ -11,8 +11,11 @@ use crate::report::human::shown;
 use crate::sandbox::{Answers, Reply, Waiting};
 use crate::text::one_line;
 
-/// How much of a call's arguments is shown, in characters.
-const MAX_SHOWN: usize = 4000;
+/// How much of a question, and of each argument of a call, is shown, in characters: none of them can push
+/// another out of sight.
+const MAX_SHOWN: usize = 1000;
+/// So many arguments, and choices, are shown.
+const MAX_LISTED: usize = 100;
 /// The longest line that is read as an answer, in bytes.
 const MAX_LINE: u64 = 1 << 20;
 
@@ -88,6 +91,15 @@ pub(super) fn say_it_waits(name: &str, waiting: &Waiting) {
     );
 }
 
+fn shorten(text: &str) -> String {
+    let mut short: String = text.chars().take(MAX_SHOWN).collect();
+    if short.len() < text.len() {
+        let left = text.chars().count() - MAX_SHOWN;
+        short += &format!("… ({left} more characters)");
+    }
+    short
+}
+
 /// What a question is about.
 pub(super) enum Question<'a> {
     Text {
@@ -121,25 +133,24 @@ impl<'a> Question<'a> {
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Text { question, choices } => {
-                let mut text = shown(question);
-                for (number, choice) in (1..).zip(choices) {
-                    text += &format!("\n  {number}  {}", one_line(choice));
+                let mut text = shown(&shorten(question));
+                for (number, choice) in (1..=MAX_LISTED).zip(choices) {
+                    text += &format!("\n  {number}  {}", one_line(&shorten(choice)));
                 }
                 text
             }
             Self::Call { tool, arguments } => {
                 let empty = serde_json::Map::new();
                 let arguments = arguments.as_object().unwrap_or(&empty);
-                let parts: Vec<_> = (arguments.iter())
-                    .map(|(name, value)| format!("{name}={value}"))
+                let mut parts: Vec<_> = (arguments.iter().take(MAX_LISTED))
+                    .map(|(name, value)| {
+                        format!("{}={}", shorten(name), shorten(&value.to_string()))
+                    })
                     .collect();
-                let mut text = shown(&format!("{tool}({})", parts.join(", ")));
-                if text.chars().count() > MAX_SHOWN {
-                    let left = text.chars().count() - MAX_SHOWN;
-                    text = text.chars().take(MAX_SHOWN).collect();
-                    text += &format!("… ({left} more characters)");
+                if let Some(more) = arguments.len().checked_sub(MAX_LISTED + 1) {
+                    parts.push(format!("… ({} more arguments)", more + 1));
                 }
-                text
+                one_line(&format!("{}({})", shorten(tool), parts.join(", ")))
             }
         }
     }

@@ -470,12 +470,13 @@ async fn gate(host: &mut Host, call: &ToolCall) -> Result<Option<ToolReply>, Sto
     }
     let request = json!({ "approve": { "tool": call.tool, "arguments": call.args.shown() } });
     Ok(match question(host, request).await? {
-        Reply::Now(Value::Bool(false)) => Some(ToolReply::of(
+        Reply::Now(Value::Bool(true)) => None,
+        Reply::Refused(why) => Some(ToolReply::of(FailureKind::Denied, why)),
+        // Whatever else was said is no approval.
+        Reply::Now(_) | Reply::Later => Some(ToolReply::of(
             FailureKind::Denied,
             "the call was not approved",
         )),
-        Reply::Refused(why) => Some(ToolReply::of(FailureKind::Denied, why)),
-        Reply::Now(_) | Reply::Later => None,
     })
 }
 

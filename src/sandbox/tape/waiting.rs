@@ -53,7 +53,7 @@ impl Answers {
     ///
     /// The code sends `{"question": TEXT, "choices": [TEXT, …] or null}`, which is answered with a text.
     /// Before a call of a tool that needs approval it is `{"approve": {"tool": NAME, "arguments": {…}}}`,
-    /// and any answer but `false` approves.
+    /// and only `true` approves.
     ///
     /// Since a turn whose question is left open may be put away, all that the turn is told from outside
     /// is kept in memory until it ends; [`Answers::at_once`] needs none.
