@@ -142,14 +142,14 @@ impl Agent {
         self
     }
 
-    /// Whether each [`Execution`] carries the files that are there after it. Default: no.
+    /// Whether each [`Execution`](crate::sandbox::Execution) carries the files that are there after it. Default: no.
     #[must_use]
     pub fn keep_files(mut self, keep: bool) -> Self {
         self.keep_files = keep;
         self
     }
 
-    /// Whether each [`Execution`] carries the session's variables after it. Default: no; in a named
+    /// Whether each [`Execution`](crate::sandbox::Execution) carries the session's variables after it. Default: no; in a named
     /// session it always does.
     #[must_use]
     pub fn variables(mut self, variables: bool) -> Self {

@@ -3,11 +3,15 @@
 //! The guest's runner fetches its turn and reports the turn's end through it, as JSON frames. A
 //! frame's size is checked before a byte of it is read; calls and bytes are counted and bounded.
 //! A request that is refused is answered with `{"error": …}`, which the guest raises as a Python
-//! exception: the run goes on. `turn` has the frames of a turn's begin and end, `outside` those that
-//! reach tools and people.
+//! exception: the run goes on. `turn` has the frames of a turn's begin and end, `outside` those of tools
+//! (`flights` are the calls that go on beside the code, `contained` keeps a tool's panics from it, `told` is
+//! what an event tells), `people` those that ask somebody.
 
 mod contained;
+mod flights;
 mod outside;
+mod people;
+mod told;
 mod turn;
 
 pub(crate) use outside::Outside;
@@ -24,7 +28,8 @@ use super::display::Display;
 use super::host::{GuestState, Host};
 use super::limits::Limits;
 use super::wasi::Errno;
-use outside::{ASK, TOOLS};
+use outside::TOOLS;
+use people::ASK;
 
 /// The largest frame either side may send, in bytes.
 const MAX_FRAME: u32 = 32 << 20;
@@ -213,7 +218,7 @@ async fn call(
         host.door.bytes += u64::from(len);
         let answer = match (host.door.has_budget(), frame.strip_prefix(ASK)) {
             (false, _) => host.door.refuse(),
-            (true, Some(question)) => outside::ask(host, question).await?,
+            (true, Some(question)) => people::ask(host, question).await?,
             (true, None) => outside::serve(host, frame).await?,
         };
         host.door.bytes += answer.len() as u64;

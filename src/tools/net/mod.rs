@@ -1,11 +1,11 @@
 //! HTTP for the code, made by the host: off unless hosts are named.
 //!
 //! The guest has no sockets. It asks for a request, and the host makes it or refuses to: to the
-//! hosts that the [rules](HostRule) name ([`rules`]), at addresses where a name may lead
-//! ([`address`]), without anything that a guest has no business to say ([`request`]), and within
-//! [bounds](Bounds). The host follows no redirect; libraries in the guest do, by asking anew, and
-//! are checked anew. A [`Secret`] is put in on the way out ([`secrets`]) and taken out of what
-//! comes back ([`redact`]). [`client`] is where all that comes together.
+//! hosts that the [rules](HostRule) name (`rules`), at addresses where a name may lead
+//! (`address`), without anything that a guest has no business to say (`request`), and within
+//! bounds. The host follows no redirect; libraries in the guest do, by asking anew, and
+//! are checked anew. A [`Secret`] is put in on the way out (`secrets`) and taken out of what
+//! comes back (`redact`). `client` is where all that comes together.
 
 mod address;
 mod body;
