@@ -93,7 +93,8 @@ both = [(many(tools.next), many(plain)) for _ in range({times} // 100)]
 
     /// 1 MiB to a tool and back, in milliseconds, beside copying it twice.
     fn tool_bytes(&self) -> Result<Value, Failure> {
-        let times = self.times(50);
+        // A turn may send and get 64 MiB.
+        let times = self.times(25);
         let code = format!(
             "
 import os, time

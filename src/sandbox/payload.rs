@@ -215,7 +215,9 @@ impl Payload {
         frame.extend_from_slice(b",\"marker\":");
         serde_json::to_writer(&mut *frame, &self.marker)?;
         frame.extend_from_slice(b"}\0");
-        frame.extend(self.blobs.iter().flat_map(|blob| &blob.0));
+        for blob in &self.blobs {
+            frame.extend_from_slice(&blob.0);
+        }
         Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import datetime
+import functools
 import json
 import pathlib
 import re
@@ -26,7 +27,8 @@ class ToolDenied(ToolError):
 
 _KINDS = {"arguments": ToolArgumentError, "denied": ToolDenied}
 _BYTES = (bytes, bytearray, memoryview)
-_decode = json.JSONDecoder().raw_decode
+# What `json.loads` and `json.dumps` come down to, without their set-up: each call pays for it.
+_decode = json.JSONDecoder().scan_once
 
 # Calls that were started and are not done: their number, and whom to tell.
 pending = {}
@@ -87,7 +89,7 @@ def wait(timeout):
     if reply == b"{}":
         return False
     head, _, tail = reply.partition(b"\0")
-    told, _ = _decode(str(head, "utf-8"))
+    told, _ = _decode(str(head, "utf-8"), 0)
     number = told.get("call")
     waiter, tool = pending.pop(number, (None, None))
     if waiter is None:
@@ -155,7 +157,7 @@ def _plain(reply, tool):
 
 def _value(reply, tool):
     head, _, tail = reply.partition(b"\0")
-    told, _ = _decode(str(head, "utf-8"))
+    told, _ = _decode(str(head, "utf-8"), 0)
     return _open(told, tail, tool)
 
 
@@ -199,7 +201,7 @@ def _frame(op, tool, args):
         raise ValueError("the arguments are nested too deeply, or in themselves") from None
     if _LONG.search(text):
         _check_numbers(args)
-    frame = b'{"op":"tool.%b","tool":%b,"args":%b' % (op, _text(tool), text.encode("utf-8", "replace"))
+    frame = _head(op, tool) + text.encode("utf-8", "replace")
     if blobs is None:
         return frame + b"}"
     sizes = _text([len(blob) for blob in blobs])
@@ -239,7 +241,13 @@ def _check_numbers(value):
 
 
 def _text(value):
-    return json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+    return _encode(value).encode("utf-8", "replace")
+
+
+@functools.lru_cache(1000)
+def _head(op, tool):
+    """How a frame about a tool begins."""
+    return b'{"op":"tool.%b","tool":%b,"args":' % (op, _text(str(tool)))
 
 
 class _HasBytes(Exception):
@@ -270,9 +278,11 @@ def _without_bytes(value):
 
 
 def _encoder(default):
-    return json.JSONEncoder(
-        ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default
-    ).encode
+    # Without a look for circles, which end as a RecursionError.
+    parts = json.encoder.c_make_encoder(
+        None, default, json.encoder.encode_basestring, None, ":", ",", False, False, False
+    )
+    return lambda value: "".join(parts(value, 0))
 
 
 _encode = _encoder(_without_bytes)

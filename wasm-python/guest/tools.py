@@ -152,15 +152,17 @@ def _function(full):
 
 def _make(full, told):
     """A function with the signature that the host tells, which calls the tool."""
-    params = [tuple(param) for param in told["params"]]
+    params = told["params"]
     rest = told.get("rest")
+    names = [name for _, name, _ in params]
+    # Those that are left out where they are None.
+    optional = [name for _, name, always in params if not always]
 
     def arguments(values, more=None):
-        args = {
-            name: value
-            for (_, name, always), value in zip(params, values)
-            if always or value is not None
-        }
+        args = dict(zip(names, values))
+        for name in optional:
+            if args[name] is None:
+                del args[name]
         return args | more if more else args
 
     scope = {
