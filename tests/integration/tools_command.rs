@@ -541,3 +541,39 @@ fn on_a_terminal_people_are_asked() {
     let told = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{told}");
 }
+
+#[test]
+fn the_users_own_servers_are_used_and_those_of_a_folder_only_when_named() {
+    let home = tempfile::tempdir().unwrap();
+    let own = home.path().join("codeact");
+    let here = home.path().join("project");
+    let server = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/servers/mcp_server.py");
+    for (folder, name) in [(&own, "mine"), (&here, "theirs")] {
+        std::fs::create_dir(folder).unwrap();
+        let servers = json!({ "mcpServers": {
+            name: { "command": "${PYTHON_OF_THE_TEST:-python3}", "args": [server, "well"] },
+            "off": { "command": "no-such-program", "disabled": true },
+        }});
+        std::fs::write(folder.join("mcp.json"), servers.to_string()).unwrap();
+    }
+    let tools = |args: &[&str]| {
+        codeact(["tools"])
+            .args(args.iter().copied())
+            .host_env("CODEACT_HOME", "")
+            .host_env("XDG_CONFIG_HOME", home.path())
+            .cwd(&here)
+            .run()
+            .success()
+    };
+    tools(&[])
+        .stdout_contains("tools.mine.")
+        .stdout_lacks("tools.theirs.")
+        .stderr_contains("the servers of mcp.json in this folder are not used");
+    tools(&["--mcp-config", "mcp.json"])
+        .stdout_contains("tools.mine.")
+        .stdout_contains("tools.theirs.")
+        .stderr_lacks("are not used");
+    tools(&["--no-mcp-config"])
+        .stdout("")
+        .stderr_contains("there are none");
+}
