@@ -80,11 +80,7 @@ both = [(many(tools.next), many(plain)) for _ in range({times} // 100)]
 [one for pair in both for one in pair]"
         );
         let all = self.numbers(&self.with_tools()?, &code)?;
-        let of = |which: usize| {
-            let mut one: Vec<_> = all.iter().skip(which).step_by(2).copied().collect();
-            percentile(&mut one, 50)
-        };
-        let (tool, plain) = (of(0), of(1));
+        let (tool, plain) = medians(&all);
         Ok(json!({
             "name": "tool_call", "value": round(tool), "unit": "us", "against": round(plain),
             "ratio": round(tool / plain), "against_what": "a Python function",
@@ -110,11 +106,7 @@ for _ in range({times}):
 all"
         );
         let all = self.numbers(&self.with_tools()?, &code)?;
-        let of = |which: usize| {
-            let mut one: Vec<_> = all.iter().skip(which).step_by(2).copied().collect();
-            percentile(&mut one, 50)
-        };
-        let (tool, copy) = (of(0), of(1));
+        let (tool, copy) = medians(&all);
         Ok(json!({
             "name": "tool_bytes", "value": round(tool), "unit": "ms", "against": round(copy),
             "ratio": round(tool / copy), "against_what": "two copies in Python",
@@ -138,11 +130,7 @@ for _ in range({times}):
 all"
         );
         let all = self.numbers(&self.with_tools()?, &code)?;
-        let of = |which: usize| {
-            let mut one: Vec<_> = all.iter().skip(which).step_by(2).copied().collect();
-            percentile(&mut one, 50)
-        };
-        let (twenty, one) = (of(0), of(1));
+        let (twenty, one) = medians(&all);
         Ok(json!({
             "name": "gather", "value": round(twenty), "unit": "ms", "against": round(one),
             "ratio": round(twenty / one), "against_what": "one such call",
@@ -179,4 +167,13 @@ all"
             "ratio": round(with / without), "against_what": "a fresh run without tools",
         }))
     }
+}
+
+/// The medians of both sides of `pairs`, which hold one after the other.
+fn medians(pairs: &[f64]) -> (f64, f64) {
+    let of = |which: usize| {
+        let mut one: Vec<_> = pairs.iter().skip(which).step_by(2).copied().collect();
+        percentile(&mut one, 50)
+    };
+    (of(0), of(1))
 }

@@ -24,7 +24,7 @@ pub(super) async fn run(
     let progress = report::progress(global.quiet);
     // One that is not there is not made.
     store.turns(&resume.name)?;
-    let sandbox = settings::sandbox(global, progress.clone(), &resume.files.packages)
+    let sandbox = settings::sandbox(global, progress, &resume.files.packages)
         .limits(resume.limits.limits())
         .build()
         .await?;

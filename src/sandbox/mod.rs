@@ -61,6 +61,7 @@ pub use snapshot::Snapshot;
 pub use stdin::Stdin;
 pub use stop::Cancel;
 pub use tape::{Answers, RecordedEnd, RecordedTurn, Recorder, Recording, Reply, Waiting};
+pub(crate) use toolbox::no_such_tool;
 pub use toolbox::{FailureKind, Gate, OpenToolbox, ToolCall, ToolReply, Toolbox};
 pub use turn::Turn;
 

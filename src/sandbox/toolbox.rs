@@ -13,6 +13,9 @@ use serde_json::Value;
 
 use super::payload::Payload;
 
+/// The longest name of a tool that is told, in characters: code may call any.
+pub(crate) const MAX_NAME: usize = 100;
+
 /// Calls that code can make, and how they are described to it. Shared by all sessions of a sandbox.
 pub trait Toolbox: Send + Sync + 'static {
     /// What one turn has of it: made when the code first uses it, dropped when the turn ends.
@@ -70,10 +73,21 @@ impl ToolReply {
         Self::of(FailureKind::Failed, message)
     }
 
+    /// There is no such tool; the code may have chosen any name.
+    pub(crate) fn unknown(tool: &str) -> Self {
+        Self::of(FailureKind::Unknown, no_such_tool(tool))
+    }
+
     pub(crate) fn of(kind: FailureKind, message: impl Into<String>) -> Self {
         let message = message.into();
         Self::Failed { kind, message }
     }
+}
+
+/// Says that there is no tool of that name.
+pub(crate) fn no_such_tool(tool: &str) -> String {
+    let shown: String = tool.chars().take(MAX_NAME).collect();
+    format!("there is no tool {shown:?}")
 }
 
 /// Which exception a failed call raises in Python.

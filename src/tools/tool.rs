@@ -307,36 +307,38 @@ impl Tool {
 
     /// Checks the arguments and makes the call.
     pub(super) fn call(&self, args: Value) -> Result<Answer, ToolFailure> {
+        if self.validator.is_valid(&args) {
+            return Ok((self.run)(args));
+        }
+        Err(ToolFailure {
+            kind: FailureKind::Arguments,
+            message: self.fault(&args).chars().take(MAX_MESSAGE).collect(),
+        })
+    }
+
+    /// What is wrong with `args`, which are not as the schema wants them.
+    fn fault(&self, args: &Value) -> String {
         // Telling what is wrong takes a step for each way to read each level, saying that it is wrong does not.
-        if !self.validator.is_valid(&args) && is_deeper(&args, MAX_EXPLAINED) {
-            return Err(ToolFailure {
-                kind: FailureKind::Arguments,
-                message:
-                    "the arguments are not as its schema wants them, and nested too deeply to tell \
-                          where"
-                        .into(),
-            });
+        if is_deeper(args, MAX_EXPLAINED) {
+            return "the arguments are not as its schema wants them, and nested too deeply to tell where"
+                .into();
         }
-        if let Err(e) = self.validator.validate(&args) {
-            let at = e.instance_path().to_string();
-            let mut path = at.split('/').skip(1);
-            let why: String = match path.next() {
-                Some(argument) => {
-                    let inner: Vec<_> = path.collect();
-                    let inner = match inner.is_empty() {
-                        true => String::new(),
-                        false => format!(", at {}", inner.join("/")),
-                    };
-                    format!("argument `{argument}`{inner}: {e}")
-                }
-                None => e.to_string(),
-            };
-            return Err(ToolFailure {
-                kind: FailureKind::Arguments,
-                message: why.chars().take(MAX_MESSAGE).collect(),
-            });
+        let Err(e) = self.validator.validate(args) else {
+            return "the arguments are not as its schema wants them".into();
+        };
+        let at = e.instance_path().to_string();
+        let mut path = at.split('/').skip(1);
+        match path.next() {
+            Some(argument) => {
+                let inner: Vec<_> = path.collect();
+                let inner = match inner.is_empty() {
+                    true => String::new(),
+                    false => format!(", at {}", inner.join("/")),
+                };
+                format!("argument `{argument}`{inner}: {e}")
+            }
+            None => e.to_string(),
         }
-        Ok((self.run)(args))
     }
 }
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::net::{Connections, Network, Redactor};
 use super::{ToolFailure, Tools, approval, listing, web};
-use crate::sandbox::{FailureKind, Gate, OpenToolbox, ToolCall, ToolReply};
+use crate::sandbox::{FailureKind, Gate, OpenToolbox, ToolCall, ToolReply, no_such_tool};
 
 pub(super) struct OpenTools {
     tools: Tools,
@@ -45,8 +45,7 @@ impl OpenTools {
         call: ToolCall,
     ) -> Result<impl Future<Output = ToolReply> + Send + use<>, Box<ToolReply>> {
         let Some(tool) = self.tools.find(&call.tool) else {
-            let why = missing(&call.tool);
-            return Err(Box::new(ToolReply::of(FailureKind::Unknown, why)));
+            return Err(Box::new(ToolReply::unknown(&call.tool)));
         };
         let limits = &tool.limits;
         if !self.count(&tool.name, limits.calls) {
@@ -85,11 +84,6 @@ impl OpenTools {
             }
         })
     }
-}
-
-fn missing(tool: &str) -> String {
-    let shown: String = tool.chars().take(100).collect();
-    format!("there is no tool {shown:?}")
 }
 
 /// `reply` without the secrets that code is not to see.
@@ -133,7 +127,7 @@ impl OpenToolbox for OpenTools {
             false => match approval::gate(&self.tools.approvals, &call.tool) {
                 // Nobody is bothered with a name that the code has made up.
                 Gate::Ask if self.tools.find(&call.tool).is_none() => {
-                    Gate::Closed(missing(&call.tool))
+                    Gate::Closed(no_such_tool(&call.tool))
                 }
                 gate => gate,
             },

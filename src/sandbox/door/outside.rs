@@ -17,7 +17,7 @@ use tokio::runtime::Handle;
 use super::contained::contained;
 use super::flights::{Flights, MAX_ARGUMENTS, MAX_STARTED};
 use super::people::gate;
-use super::told::{MAX_NAME, Told, emit};
+use super::told::{Told, emit};
 use super::turn::count_values;
 use super::{MAX_FRAME, refusal};
 use crate::event::EventSink;
@@ -85,7 +85,7 @@ impl Outside {
         let runtime = self.runtime.clone();
         async move {
             let Some(toolbox) = toolbox else {
-                return unknown(&call.tool);
+                return ToolReply::unknown(&call.tool);
             };
             // A tool that panics has failed; nothing of it reaches the code.
             let reply = (contained(runtime, move || toolbox.call(call)).await)
@@ -106,11 +106,6 @@ fn bounded(reply: ToolReply) -> ToolReply {
         }
         reply => reply,
     }
-}
-
-pub(super) fn unknown(tool: &str) -> ToolReply {
-    let shown: String = tool.chars().take(MAX_NAME).collect();
-    ToolReply::of(FailureKind::Unknown, format!("there is no tool {shown:?}"))
 }
 
 /// A frame about tools, without the bytes behind it.
@@ -182,7 +177,7 @@ pub(super) async fn serve(host: &mut Host, frame: &[u8]) -> Result<Vec<u8>, Stop
             let call = || Call::Describe { tool: name.clone() };
             match tape::told(call, describe)? {
                 Some(told) => Ok(text(&told)),
-                None => Ok(answer(host, None, unknown(&name))),
+                None => Ok(answer(host, None, ToolReply::unknown(&name))),
             }
         }
         "tool.call" => match parsed.call(tail) {

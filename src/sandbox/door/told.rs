@@ -3,10 +3,8 @@
 use std::time::Instant;
 
 use crate::event::{Event, EventSink};
-use crate::sandbox::toolbox::{ToolCall, ToolReply};
+use crate::sandbox::toolbox::{MAX_NAME, ToolCall, ToolReply};
 
-/// The longest name of a tool that an event tells, in characters.
-pub(super) const MAX_NAME: usize = 100;
 /// How much of a call's arguments an event tells, in characters.
 const MAX_TOLD: usize = 300;
 
