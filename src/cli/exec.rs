@@ -1,21 +1,20 @@
 //! `codeact exec`: Python without a model.
 
 use std::future::{Future, poll_fn};
-use std::io::{ErrorKind, IsTerminal, Write};
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::task::Poll;
-use std::thread::JoinHandle;
 
 use anyhow::{Context, bail};
 
 use super::args::{Exec, Global};
+use super::live::Live;
 use super::mounts::Written;
 use super::people::Asked;
 use super::tools::{Granted, OwnConfig};
 use super::{artifacts, exit, input, mounts, people, replay, session, settings, tools};
-use crate::event::{Event, EventSink, Stream};
 use crate::report;
 use crate::sandbox::{Cancel, Turn};
 
@@ -78,22 +77,21 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
     if !from_stdin && !std::io::stdin().is_terminal() {
         turn = turn.stdin(input::stdin_on_demand());
     }
-    if let Some(answers) = asked.answers() {
-        turn = turn.answers(answers);
-    }
     if exec.transactional {
         turn = turn.transactional();
     }
     if exec.files.out.is_some() {
         turn = turn.keep_files();
     }
-    let mut writer = None;
+    let mut live = None;
     if !exec.json {
         // Whoever will be asked must see what about: the code cannot hide it.
         let tame = (mounts::will_ask(&exec.files) && !exec.diff) || exec.tools.may_ask();
-        let (events, thread) = live(cancel, tame);
-        turn = turn.events(events);
-        writer = Some(thread);
+        let live = live.insert(Live::new(cancel, tame));
+        turn = turn.events(live.events());
+    }
+    if let Some(answers) = asked.answers(live.as_ref()) {
+        turn = turn.answers(answers);
     }
     let mut kept = match &exec.session {
         Some(name) => Some(session::open(name, &sandbox)?),
@@ -112,13 +110,11 @@ pub(super) async fn run(exec: Exec, global: &Global) -> anyhow::Result<ExitCode>
         Some(_) => session.run(turn.variables()).await?,
         None => session.run_last(turn).await?,
     };
-    if let Some(writer) = writer {
-        // The turn, and with it the sender, is gone: what is left is written, then the thread ends.
-        match writer.join() {
-            Ok(Some(e)) if e.kind() == ErrorKind::BrokenPipe => return Ok(exit::unread()),
-            Ok(Some(e)) => return Err(e).context("cannot write the code's output"),
-            _ => {}
-        }
+    // The turn, and with it its sink, is gone.
+    if let Some(live) = live
+        && !live.end()?
+    {
+        return Ok(exit::unread());
     }
     if !exec.json {
         report::human::ending(&execution, global.quiet);
@@ -184,40 +180,4 @@ pub(super) async fn cancel_on_ctrl_c(cancel: &Cancel) {
         }
     });
     let _ = is_installed.await;
-}
-
-/// Passes the code's output on as it comes, from a thread of its own: a reader that is slow holds
-/// up the writing, never the turn and its limits. `tame` takes its power over a terminal away. When
-/// nobody reads any more, the turn stops, and the thread tells why.
-pub(super) fn live(cancel: Cancel, tame: bool) -> (EventSink, JoinHandle<Option<std::io::Error>>) {
-    // No bound is needed: the turn's own limit on output is one.
-    let (send, receive) = std::sync::mpsc::channel::<(Stream, String)>();
-    let events = EventSink::new(move |event| {
-        if let Event::Output { stream, text } = event {
-            let _ = send.send((stream, text));
-        }
-    });
-    let thread = std::thread::spawn(move || {
-        let mut failed = None;
-        for (stream, mut text) in receive {
-            if tame {
-                text = report::human::shown(&text);
-            }
-            let written = match stream {
-                Stream::Stdout => write_all(std::io::stdout().lock(), &text),
-                Stream::Stderr => write_all(std::io::stderr().lock(), &text),
-            };
-            if let Err(e) = written {
-                cancel.cancel();
-                failed.get_or_insert(e);
-            }
-        }
-        failed
-    });
-    (events, thread)
-}
-
-fn write_all(mut to: impl Write, text: &str) -> std::io::Result<()> {
-    to.write_all(text.as_bytes())?;
-    to.flush()
 }

@@ -10,6 +10,7 @@ mod demo;
 mod exec;
 mod exit;
 mod input;
+mod live;
 mod mounts;
 mod pack;
 mod people;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
+use super::live::{Live, Written};
 use super::{input, mounts};
 use crate::report::human::shown;
 use crate::sandbox::{Answers, Reply, Waiting};
@@ -47,8 +48,10 @@ impl Asked {
         }
     }
 
-    /// What answers a turn's questions.
-    pub(super) fn answers(self) -> Option<Answers> {
+    /// What answers a turn's questions; where its output is on its way through `live`, each comes
+    /// after what was written before it.
+    pub(super) fn answers(self, live: Option<&Live>) -> Option<Answers> {
+        let written = live.map(Live::written);
         // What was allowed for good, until the command ends.
         let allowed: Arc<Mutex<HashSet<String>>> = Arc::default();
         match self {
@@ -61,10 +64,12 @@ impl Asked {
                 }
             })),
             Self::Terminal { session: true } => Some(Answers::new(move |request| {
-                at_terminal(request, allowed.clone(), true)
+                let (allowed, written) = (allowed.clone(), written.clone());
+                at_terminal(request, allowed, written, true)
             })),
             Self::Terminal { session: false } => Some(Answers::at_once(move |request| {
-                let asked = at_terminal(request, allowed.clone(), false);
+                let (allowed, written) = (allowed.clone(), written.clone());
+                let asked = at_terminal(request, allowed, written, false);
                 async move {
                     match asked.await {
                         Reply::Now(answer) => Ok(answer),
@@ -175,11 +180,16 @@ impl<'a> Question<'a> {
 
 /// Asks on the terminal, where the question can stay open.
 pub(super) async fn ask(request: Value) -> Reply {
-    at_terminal(request, Arc::default(), true).await
+    at_terminal(request, Arc::default(), None, true).await
 }
 
 /// Asks on the terminal. Without a line there is no answer.
-async fn at_terminal(request: Value, allowed: Arc<Mutex<HashSet<String>>>, session: bool) -> Reply {
+async fn at_terminal(
+    request: Value,
+    allowed: Arc<Mutex<HashSet<String>>>,
+    written: Option<Written>,
+    session: bool,
+) -> Reply {
     let question = Question::read(&request);
     let lock = || allowed.lock().unwrap_or_else(PoisonError::into_inner);
     if let Question::Call { tool, .. } = question
@@ -187,7 +197,9 @@ async fn at_terminal(request: Value, allowed: Arc<Mutex<HashSet<String>>>, sessi
     {
         return Reply::Now(json!(true));
     }
-    // What the code has written is out by now, or comes after the question; it cannot hide it.
+    if let Some(written) = written {
+        written.so_far().await;
+    }
     mounts::before_asking();
     let later = if session {
         ", `:later` puts it away"

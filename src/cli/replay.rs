@@ -1,16 +1,16 @@
 //! `--record FILE`, and `codeact replay`.
 
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use anyhow::{Context, bail};
 use serde::{Deserialize, Serialize};
 
 use super::args::{Global, Replay};
-use super::exec::{cancel_on_ctrl_c, live};
+use super::exec::cancel_on_ctrl_c;
+use super::live::Live;
 use super::{exit, repl, run, settings};
 use crate::agent::{Agent, Ending};
 use crate::error::Error;
@@ -207,20 +207,19 @@ async fn turns_again(
         let Some((mut turn, last)) = recording.turn(number) else {
             break;
         };
-        let mut writer = None;
+        let mut live = None;
         if show {
-            let (events, thread) = live(Cancel::new(), false);
-            turn = turn.events(events);
-            writer = Some(thread);
+            let live = live.insert(Live::new(Cancel::new(), false));
+            turn = turn.events(live.events());
         }
         let execution = match last {
             true => session.run_last(turn).await,
             false => session.run(turn).await,
         };
-        match writer.map(JoinHandle::join) {
-            Some(Ok(Some(e))) if e.kind() == ErrorKind::BrokenPipe => return Ok(exit::unread()),
-            Some(Ok(Some(e))) => return Err(e).context("cannot write the code's output"),
-            _ => {}
+        if let Some(live) = live
+            && !live.end()?
+        {
+            return Ok(exit::unread());
         }
         let execution = execution?;
         if show {

@@ -1,12 +1,13 @@
 //! `codeact session resume`: a turn that waits gets its answer.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 
 use super::args::{Global, Resume};
-use super::exec::{cancel_on_ctrl_c, live};
+use super::exec::cancel_on_ctrl_c;
+use super::live::Live;
 use super::people::{self, Asked, Question};
 use super::tools::OwnConfig;
 use super::{artifacts, exit, mounts, run, settings, tools};
@@ -61,10 +62,8 @@ async fn go_on(
         return Ok(ExitCode::from(exit::WAITING));
     }
     if !Agent::is_own(&waiting) {
-        return code(
-            resume, &mut kept, &sandbox, &waiting, answer, cancel, global,
-        )
-        .await;
+        kept.session = waiting.session(&sandbox, answer)?;
+        return code(resume, &mut kept, &waiting, asked, cancel, global).await;
     }
     let model = run::model(&resume.model).await?;
     let mut agent = Agent::new(model.model, sandbox)
@@ -72,7 +71,7 @@ async fn go_on(
         .events(events)
         .cancel(cancel)
         .keep_files(resume.files.out.is_some());
-    if let Some(answers) = asked.answers() {
+    if let Some(answers) = asked.answers(None) {
         agent = agent.answers(answers);
     }
     let done = agent.resume_in(&mut kept, &waiting, answer).await?;
@@ -110,35 +109,32 @@ async fn answer(resume: &Resume, waiting: &Waiting, asked: Asked) -> anyhow::Res
     }
 }
 
-/// Takes up code that no model wrote.
+/// Goes on with code that no model wrote.
 async fn code(
     resume: &Resume,
     kept: &mut NamedSession,
-    sandbox: &Sandbox,
     waiting: &Waiting,
-    answer: Reply,
+    asked: Asked,
     cancel: Cancel,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
-    kept.session = waiting.session(sandbox, answer)?;
-    let (events, writer) = live(cancel.clone(), std::io::stdout().is_terminal());
+    let live = Live::new(cancel.clone(), std::io::stdout().is_terminal());
     let mut turn = waiting
         .turn()
         .limits(resume.limits.limits())
         .variables()
         .cancel(cancel)
-        .events(events);
-    if let Some(answers) = Asked::new(true, false).answers() {
+        .events(live.events());
+    if let Some(answers) = asked.answers(Some(&live)) {
         turn = turn.answers(answers);
     }
     if resume.files.out.is_some() {
         turn = turn.keep_files();
     }
     let execution = kept.session.run(turn).await?;
-    if let Ok(Some(e)) = writer.join() {
-        return Err(e).context("cannot write the code's output");
+    if !live.end()? {
+        return Ok(exit::unread());
     }
-    std::io::stdout().flush()?;
     report::human::ending(&execution, global.quiet);
     let status = exit::of(&execution);
     let changes = kept.session.changes();

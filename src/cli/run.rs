@@ -113,7 +113,7 @@ pub(super) async fn solve(
     for (key, value) in env {
         agent = agent.env(key, value);
     }
-    if let Some(answers) = asked.answers() {
+    if let Some(answers) = asked.answers(None) {
         agent = agent.answers(answers);
     }
     if let Some(input) = input {

@@ -16,12 +16,11 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
 
-use anyhow::Context;
-
 use super::args::{self, FileArgs, Global};
+use super::live::Live;
 use super::people::Asked;
 use super::tools::OwnConfig;
-use super::{artifacts, exec, exit, mounts, session, settings, tools};
+use super::{artifacts, exit, mounts, session, settings, tools};
 use crate::pack::Dirs;
 use crate::report;
 use crate::sandbox::{Cancel, Display, Limits, Outcome, Sandbox, Session, Turn, Usage};
@@ -265,28 +264,24 @@ impl Repl {
     async fn turn(&mut self, code: String) -> anyhow::Result<(Next, Usage)> {
         self.turns += 1;
         let cancel = Cancel::new();
-        let (events, writer) = exec::live(cancel.clone(), self.tame);
+        let live = Live::new(cancel.clone(), self.tame);
         let mut turn = Turn::new(code.clone())
             .cancel(cancel.clone())
-            .events(events);
+            .events(live.events());
         for (key, value) in &self.env {
             turn = turn.env(key, value);
         }
-        if let Some(answers) = self.asked.answers() {
+        if let Some(answers) = self.asked.answers(Some(&live)) {
             turn = turn.answers(answers);
         }
         if self.is_terminal {
             turn = turn.stdin(super::input::terminal_line_on_demand());
         }
         let run = stoppable(&cancel, self.here.run(turn, &code)).await;
-        let written = writer.join();
+        let is_read = live.end();
         let execution = run?;
-        match written {
-            Ok(Some(e)) if e.kind() == ErrorKind::BrokenPipe => {
-                return Ok((Next::Unread, execution.usage));
-            }
-            Ok(Some(e)) => return Err(e).context("cannot write the code's output"),
-            _ => {}
+        if !is_read? {
+            return Ok((Next::Unread, execution.usage));
         }
         let mut out = std::io::stdout().lock();
         let last = execution.transcript.last();
