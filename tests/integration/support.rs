@@ -13,7 +13,9 @@ use codeact::Sandbox;
 use codeact::sandbox::{Execution, Limits};
 
 /// After this a run is a hang, and is killed.
-const HANG: Duration = Duration::from_secs(120);
+const HANG: Duration = Duration::from_secs(600);
+/// The wall time of code whose test gives none: on a machine that is busy, the default is too short for some.
+const WALL: Duration = Duration::from_secs(300);
 /// The first use of a machine installs the pack and compiles it.
 const FIRST_USE: Duration = Duration::from_secs(15 * 60);
 
@@ -53,13 +55,13 @@ pub fn codeact<'a>(args: impl IntoIterator<Item = &'a str>) -> Codeact {
 /// A command line being put together.
 pub struct Codeact {
     command: Command,
+    args: Vec<OsString>,
     stdin: Option<Vec<u8>>,
 }
 
 impl Codeact {
     fn bare<'a>(args: impl IntoIterator<Item = &'a str>) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_codeact"));
-        command.args(args);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
             if text != "CODEACT_HOME" && FOREIGN.iter().any(|f| text.starts_with(f)) {
@@ -68,6 +70,7 @@ impl Codeact {
         }
         Self {
             command,
+            args: args.into_iter().map(OsString::from).collect(),
             stdin: None,
         }
     }
@@ -77,12 +80,12 @@ impl Codeact {
     }
 
     pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
-        self.command.arg(arg.into());
+        self.args.push(arg.into());
         self
     }
 
     pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
-        self.command.args(args);
+        self.args.extend(args.into_iter().map(OsString::from));
         self
     }
 
@@ -138,7 +141,13 @@ impl Codeact {
 
     /// Starts it and hands out its streams.
     pub fn spawn(mut self) -> Live {
+        let timed = self.args.iter().any(|arg| arg == "--timeout");
+        if self.args.first().is_some_and(|arg| arg == "exec") && !timed {
+            let wall = format!("--timeout={}s", WALL.as_secs());
+            self.args.insert(1, wall.into());
+        }
         self.command
+            .args(self.args)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
@@ -357,7 +366,7 @@ pub fn sandbox_with(change: impl FnOnce(&mut Limits)) -> Sandbox {
 pub fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
     let mut limits = Limits::default();
     // Far above what any test takes, also on a busy machine.
-    limits.wall = Duration::from_secs(100);
+    limits.wall = WALL;
     change(&mut limits);
     limits
 }
