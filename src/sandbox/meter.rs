@@ -8,6 +8,7 @@
 //!
 //! The same code in the same state uses the same fuel on every run, machine and version of the engine.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use wasmtime::{Caller, Global, Linker, Store, Val};
@@ -19,8 +20,38 @@ use crate::pack::module::{COUNTER, TICK};
 /// What a guest gets at once, in fuel: most often less than a millisecond of work.
 const SLICE: u64 = 4_000_000;
 
-/// For so long a guest runs while others wait.
+/// For so long a guest runs while others wait: where few guests are under way longer, since each time costs
+/// some ten microseconds.
 const YIELD_AFTER: Duration = Duration::from_micros(500);
+const YIELD_AFTER_OF_FEW: Duration = Duration::from_millis(2);
+/// So many are few.
+const FEW: usize = 4;
+
+/// How many calls are under way in this process.
+static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
+
+/// A call that is under way.
+pub(crate) struct UnderWay(());
+
+impl UnderWay {
+    pub(crate) fn new() -> Self {
+        UNDER_WAY.fetch_add(1, Ordering::Relaxed);
+        Self(())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        UNDER_WAY.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn yield_after() -> Duration {
+    match UNDER_WAY.load(Ordering::Relaxed) {
+        0..=FEW => YIELD_AFTER_OF_FEW,
+        _ => YIELD_AFTER,
+    }
+}
 
 /// The meter of one instance.
 #[derive(Debug)]
@@ -123,7 +154,7 @@ async fn tick(caller: &mut Caller<'_, Host>) -> wasmtime::Result<()> {
     let left = left.ok_or_else(|| wasmtime::Error::new(OutOfFuel))?;
     let now = Instant::now();
     host.watch.check_at(now)?;
-    if now.duration_since(host.meter.yielded) >= YIELD_AFTER {
+    if now.duration_since(host.meter.yielded) >= yield_after() {
         tokio::task::yield_now().await;
         caller.data_mut().meter.yielded = Instant::now();
     }

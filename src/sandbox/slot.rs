@@ -239,6 +239,7 @@ impl Slot {
     ) -> Result<(Ended, u64), SandboxError> {
         self.host().door = door;
         meter::arm(&mut self.store, budget).map_err(SandboxError::engine)?;
+        let _under_way = meter::UnderWay::new();
         let (guarded, faults) = guard(self.enter(what), watch).await;
         self.stale |= faults != Some(0);
         let ended = match guarded {

@@ -16,9 +16,13 @@
 //! function of that type whose address is taken anywhere. Operations on a block of memory are cut into
 //! pieces of [`rewrite::PIECE`] bytes.
 
+mod bodies;
 mod calls;
+mod flow;
 mod nesting;
+mod outline;
 mod parts;
+mod pieces;
 mod rewrite;
 mod scc;
 

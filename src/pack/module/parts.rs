@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 
 use wasmparser::{
-    ElementItems, FunctionBody, KnownCustom, Name, Operator, Parser, Payload, SubType, TypeRef,
+    BinaryReaderError, CompositeInnerType, ElementItems, FunctionBody, KnownCustom, Name, Operator,
+    Parser, Payload, SubType, TypeRef, ValType,
 };
 
 use super::RewriteError;
@@ -20,6 +21,8 @@ pub(super) struct Parts<'a> {
     pub(super) globals: u32,
     /// Each function's type: of equal types the number of the first.
     pub(super) function_types: Vec<u32>,
+    /// Each type's parameters, if it is a function's.
+    parameters: Vec<Vec<ValType>>,
     /// The first of the types that are equal to each.
     pub(super) same_type: Vec<u32>,
     /// Functions that can be called by other ways than by their number.
@@ -45,6 +48,11 @@ impl<'a> Parts<'a> {
                         for ty in group.into_types() {
                             related |= ty.supertype_idx.is_some();
                             let number = parts.types;
+                            let parameters = match &ty.composite_type.inner {
+                                CompositeInnerType::Func(function) => function.params().to_vec(),
+                                _ => Vec::new(),
+                            };
+                            parts.parameters.push(parameters);
                             let first = *seen.entry(ty).or_insert(number);
                             parts.same_type.push(first);
                             parts.types += 1;
@@ -122,6 +130,21 @@ impl<'a> Parts<'a> {
             }
         }
         Ok(parts)
+    }
+
+    /// The types of function `number`'s parameters and locals.
+    pub(super) fn locals(
+        &self,
+        number: u32,
+        body: &FunctionBody,
+    ) -> Result<Vec<ValType>, BinaryReaderError> {
+        let ty = self.function_types[number as usize] as usize;
+        let mut all = self.parameters.get(ty).cloned().unwrap_or_default();
+        for local in body.get_locals_reader()? {
+            let (count, ty) = local?;
+            all.extend(std::iter::repeat_n(ty, count as usize));
+        }
+        Ok(all)
     }
 
     fn function(&mut self, ty: u32) {

@@ -5,7 +5,10 @@ use wasmtime::{Caller, Config, Engine, Instance, Linker, Module, Store, Val};
 
 use super::calls::recursive;
 use super::parts::Parts;
+use super::rewrite::rewritten;
 use super::{COUNTER, TICK, metered};
+
+mod loops;
 
 /// Ticks so far, and after how many the guest is stopped.
 struct Ticks(u32, u32);
@@ -19,8 +22,12 @@ struct Running {
 
 fn start(wat: &str, slice: i64, most: u32) -> Running {
     let module = wat::parse_str(wat).unwrap();
+    run(&metered(&module, true).unwrap(), slice, most)
+}
+
+fn run(module: &[u8], slice: i64, most: u32) -> Running {
     let engine = Engine::new(Config::new().wasm_branch_hinting(true)).unwrap();
-    let module = Module::new(&engine, metered(&module, true).unwrap()).unwrap();
+    let module = Module::new(&engine, module).unwrap();
     let mut linker = Linker::new(&engine);
     linker
         .func_wrap(TICK.0, TICK.1, move |mut caller: Caller<'_, Ticks>| {

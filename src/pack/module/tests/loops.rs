@@ -1,0 +1,221 @@
+//! Loops that become functions do what they did, and cost what they cost.
+
+use proptest::prelude::*;
+use wasmparser::{BinaryReaderError, Operator};
+
+use super::super::nesting::each;
+use super::super::outline::{Outlined, outlined};
+use super::super::parts::Parts;
+use super::{module, rewritten, run};
+
+/// The loops of `body`, the module's only function, that become functions.
+fn loops_of(body: &str) -> Vec<Outlined> {
+    let parsed = wat::parse_str(module(body)).unwrap();
+    let parts = Parts::read(&parsed).unwrap();
+    let function = &parts.bodies[0];
+    let mut code: Vec<Operator> = Vec::new();
+    each::<BinaryReaderError>(function, |operator, _| {
+        code.push(operator);
+        Ok(())
+    })
+    .unwrap();
+    outlined(&code, &parts.locals(parts.imported, function).unwrap())
+}
+
+#[test]
+fn a_loop_takes_what_it_reads_and_gives_what_is_read_after_it() {
+    let loops = loops_of(
+        r#"(func (param $n i32) (result i32) (local $i i32) (local $sum i32) (local $t i32) (local $u i32)
+            (local.set $u (i32.const 7))
+            block $out
+                loop $more
+                    (local.set $t (i32.mul (local.get $i) (local.get $n)))
+                    (local.set $sum (i32.add (local.get $sum) (local.get $t)))
+                    (br_if $out (i32.gt_u (local.get $sum) (i32.const 1000)))
+                    (local.set $i (i32.add (local.get $i) (i32.const 1)))
+                    (br_if $more (i32.lt_u (local.get $i) (local.get $n)))
+                end
+                (local.set $sum (i32.const 0))
+            end
+            (i32.add (local.get $sum) (local.get $u)))"#,
+    );
+    let [one] = &loops[..] else {
+        panic!("{loops:?}")
+    };
+    let (n, i, sum) = (0, 1, 2);
+    assert_eq!(one.takes, [n, i, sum]);
+    assert_eq!(one.gives, [sum]);
+    assert_eq!(one.exits, [0]);
+}
+
+#[test]
+fn loops_that_cannot_be_functions_stay() {
+    for inside in [
+        "(return (i32.const 1))",
+        "(return_call $self (local.get 0))",
+        "(br_table 0 1 (local.get 0))",
+        // A label that takes a value along.
+        "(br 1 (i32.const 1))",
+        "(br_if 0 (ref.is_null (local.get $r)))",
+    ] {
+        let body = format!(
+            "(func $self (param i32) (result i32) (local $r externref)
+                block (result i32) loop {inside} end (i32.const 2) end)"
+        );
+        assert_eq!(loops_of(&body), [], "{inside}");
+    }
+    // Of two, one in the other, the inner one.
+    let two = loops_of("(func (param i32) loop loop (br_if 1 (local.get 0)) end end)");
+    assert_eq!(two.len(), 1);
+    assert_eq!((two[0].start, &two[0].exits[..]), (1, &[0][..]));
+}
+
+/// A piece of a function. Numbers choose among what there is.
+#[derive(Debug, Clone)]
+enum Piece {
+    Set(u8, u8, i8),
+    Wide(u8),
+    Float(u8),
+    Store(u8),
+    Call,
+    Block(Vec<Piece>),
+    If(u8, Vec<Piece>, Vec<Piece>),
+    Loop(Vec<Piece>),
+    Branch(u8, u8),
+    Jump(u8),
+}
+
+const LOCALS: [&str; 4] = ["$n", "$a", "$b", "$c"];
+
+fn local(number: u8) -> &'static str {
+    LOCALS[number as usize % LOCALS.len()]
+}
+
+/// Whether something is left of what all branches together may do, and takes from it.
+const LEFT: &str = "(global.set $left (i32.sub (global.get $left) (i32.const 1)))
+    (i32.gt_s (global.get $left) (i32.const 0))";
+
+fn write(pieces: &[Piece], open: u32, out: &mut String) {
+    for piece in pieces {
+        match piece {
+            Piece::Set(to, from, by) => {
+                let (to, from) = (local(*to), local(*from));
+                *out += &format!(
+                    "(local.set {to} (i32.add (i32.mul (local.get {from}) (i32.const 31))
+                        (i32.xor (local.get {to}) (i32.const {by}))))\n"
+                );
+            }
+            Piece::Wide(from) => {
+                let from = local(*from);
+                *out += &format!(
+                    "(local.set $w (i64.add (i64.mul (local.get $w) (i64.const 3))
+                        (i64.extend_i32_s (local.get {from}))))
+                    (local.set $a (i32.xor (local.get $a) (i32.wrap_i64 (local.get $w))))\n"
+                );
+            }
+            Piece::Float(from) => {
+                let from = local(*from);
+                *out += &format!(
+                    "(local.set $x (f64.add (f64.mul (local.get $x) (f64.const 0.5))
+                        (f64.convert_i32_s (local.get {from}))))\n"
+                );
+            }
+            Piece::Store(at) => {
+                let at = local(*at);
+                *out += &format!(
+                    "(i32.store (i32.and (local.get {at}) (i32.const 0xfff)) (local.get $b))\n"
+                );
+            }
+            Piece::Call => *out += "(call $bump)\n",
+            Piece::Block(inside) => {
+                *out += "block\n";
+                write(inside, open + 1, out);
+                *out += "end\n";
+            }
+            Piece::If(on, then, otherwise) => {
+                *out += &format!("(i32.and (local.get {}) (i32.const 1)) if\n", local(*on));
+                write(then, open + 1, out);
+                *out += "else\n";
+                write(otherwise, open + 1, out);
+                *out += "end\n";
+            }
+            Piece::Loop(inside) => {
+                *out += "loop\n";
+                write(inside, open + 1, out);
+                *out += &format!("{LEFT} br_if 0 end\n");
+            }
+            Piece::Branch(to, on) if open > 0 => {
+                let to = u32::from(*to) % open;
+                let on = local(*on);
+                *out += &format!("{LEFT} (i32.and (local.get {on}) (i32.const 1)) i32.and br_if {to}\n");
+            }
+            // One block more is open where it is.
+            Piece::Jump(to) if open > 0 => {
+                let to = u32::from(*to) % open + 1;
+                *out += &format!("{LEFT} if br {to} end\n");
+            }
+            Piece::Branch(..) | Piece::Jump(_) => {}
+        }
+    }
+}
+
+fn pieces() -> impl Strategy<Value = Vec<Piece>> {
+    let leaf = prop_oneof![
+        (any::<u8>(), any::<u8>(), any::<i8>()).prop_map(|(to, from, by)| Piece::Set(to, from, by)),
+        any::<u8>().prop_map(Piece::Wide),
+        any::<u8>().prop_map(Piece::Float),
+        any::<u8>().prop_map(Piece::Store),
+        Just(Piece::Call),
+        (any::<u8>(), any::<u8>()).prop_map(|(to, on)| Piece::Branch(to, on)),
+        any::<u8>().prop_map(Piece::Jump),
+    ];
+    let piece = leaf.prop_recursive(5, 60, 6, |inner| {
+        let some = prop::collection::vec(inner, 0..6);
+        prop_oneof![
+            some.clone().prop_map(Piece::Block),
+            (any::<u8>(), some.clone(), some.clone())
+                .prop_map(|(on, then, otherwise)| Piece::If(on, then, otherwise)),
+            some.clone().prop_map(Piece::Loop),
+            some.prop_map(Piece::Loop),
+        ]
+    });
+    prop::collection::vec(piece, 1..8)
+}
+
+/// What `work` gives, what it has made of the memory, and what it cost.
+fn outcome(module: &[u8], n: i32) -> (i32, Vec<u8>, i64) {
+    let mut running = run(module, 1 << 40, 1);
+    let given = running.call("work", n).unwrap();
+    let memory = (running.instance)
+        .get_memory(&mut running.store, "memory")
+        .unwrap();
+    let bytes = memory.data(&running.store)[..0x1010].to_vec();
+    (given, bytes, running.used())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn loops_do_as_functions_what_they_did(pieces in pieces(), n in any::<i32>()) {
+        let mut body = String::new();
+        write(&pieces, 0, &mut body);
+        let wat = module(&format!(
+            r#"(global $left (mut i32) (i32.const 200))
+            (func $bump (i32.store (i32.const 0x1004)
+                (i32.add (i32.load (i32.const 0x1004)) (i32.const 1))))
+            (func (export "work") (param $n i32) (result i32)
+                (local $a i32) (local $b i32) (local $c i32) (local $w i64) (local $x f64)
+                {body}
+                (f64.store (i32.const 0x1008) (local.get $x))
+                (i32.add (i32.xor (local.get $n) (local.get $a))
+                    (i32.mul (local.get $b) (i32.add (local.get $c) (i32.wrap_i64 (local.get $w))))))"#
+        ));
+        let parsed = wat::parse_str(&wat).unwrap();
+        let left = rewritten(&parsed, true, usize::MAX).unwrap();
+        let moved = rewritten(&parsed, true, 0).unwrap();
+        let has_loops = wat.contains("loop\n");
+        prop_assert_eq!(moved.len() > left.len(), has_loops);
+        prop_assert_eq!(outcome(&left, n), outcome(&moved, n));
+    }
+}
