@@ -3,7 +3,8 @@
 //! The module is rewritten before it is compiled, on the machine that runs it. Every path through it
 //! that can be long passes a meter point again and again: each loop's head, and enough entries of
 //! functions and calls by address that no circle of calls is without one (`calls`). A meter point takes from a counter, a
-//! global that only the host can reach besides, and calls the host when it is used up (`rewrite`).
+//! global that only the host can reach besides, and calls the host when it is used up (`bodies`). Small loops
+//! of large functions become functions, which is for the compiler only (`outline`, `flow`).
 //! Where the module names its functions, the one that calls a Python object is exported: a turn that is
 //! begun through it costs no compiling of a source that is always the same.
 //! Names and other custom sections are left out, above all the names of functions: they make a seventh
@@ -14,7 +15,7 @@
 //! That a piece of code without a loop and without calls is short: a function's body is finite, and the
 //! pack's largest takes microseconds. Calls through a table, or of a reference, are taken to reach every
 //! function of that type whose address is taken anywhere. Operations on a block of memory are cut into
-//! pieces of [`rewrite::PIECE`] bytes.
+//! pieces of [`pieces::PIECE`] bytes.
 
 mod bodies;
 mod calls;

@@ -147,7 +147,9 @@ fn write(pieces: &[Piece], open: u32, out: &mut String) {
             Piece::Branch(to, on) if open > 0 => {
                 let to = u32::from(*to) % open;
                 let on = local(*on);
-                *out += &format!("{LEFT} (i32.and (local.get {on}) (i32.const 1)) i32.and br_if {to}\n");
+                *out += &format!(
+                    "{LEFT} (i32.and (local.get {on}) (i32.const 1)) i32.and br_if {to}\n"
+                );
             }
             // One block more is open where it is.
             Piece::Jump(to) if open > 0 => {
