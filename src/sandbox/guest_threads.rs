@@ -1,6 +1,7 @@
 //! The threads that run guests: never those of whoever embeds the library.
 
 use std::future::Future;
+use std::num::NonZero;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
@@ -9,9 +10,12 @@ use super::error::SandboxError;
 pub(crate) struct GuestThreads(Option<Runtime>);
 
 impl GuestThreads {
-    /// As many threads as the machine runs at once.
+    /// As many threads as the machine runs at once, and one more where that is one: a guest that is alone
+    /// seldom gives way (`meter`), and connections have to go on beside it.
     pub(crate) fn start() -> Result<Self, SandboxError> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZero::get);
         Builder::new_multi_thread()
+            .worker_threads(cores.max(2))
             .thread_name("codeact-guest")
             .enable_all()
             .build()

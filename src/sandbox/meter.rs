@@ -20,10 +20,12 @@ use crate::pack::module::{COUNTER, TICK};
 /// What a guest gets at once, in fuel: most often less than a millisecond of work.
 const SLICE: u64 = 4_000_000;
 
-/// For so long a guest runs while others wait: where few guests are under way longer, since each time costs
-/// some ten microseconds.
+/// For so long a guest runs before it gives way to others: the longer the fewer are under way, since each time
+/// costs some ten microseconds, and more where it wakes another thread. One that is alone has a thread for
+/// itself; what has been put behind it on that thread still gets its turn.
 const YIELD_AFTER: Duration = Duration::from_micros(500);
 const YIELD_AFTER_OF_FEW: Duration = Duration::from_millis(2);
+const YIELD_AFTER_ALONE: Duration = Duration::from_millis(20);
 /// So many are few.
 const FEW: usize = 4;
 
@@ -48,7 +50,8 @@ impl Drop for UnderWay {
 
 fn yield_after() -> Duration {
     match UNDER_WAY.load(Ordering::Relaxed) {
-        0..=FEW => YIELD_AFTER_OF_FEW,
+        0 | 1 => YIELD_AFTER_ALONE,
+        2..=FEW => YIELD_AFTER_OF_FEW,
         _ => YIELD_AFTER,
     }
 }

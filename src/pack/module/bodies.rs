@@ -1,6 +1,4 @@
-//! Writing functions again with their meter points, and loops as functions.
-
-use std::collections::HashMap;
+//! Writing functions again with their meter points.
 
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
@@ -9,7 +7,7 @@ use wasm_encoder::{
 use wasmparser::{FunctionBody, Operator};
 
 use super::nesting::{called_type, each};
-use super::outline::{Outlined, outlined};
+use super::outline::outlined;
 use super::pieces::in_pieces;
 use super::rewrite::{Encoded, Meter};
 
@@ -28,20 +26,20 @@ pub(super) struct Bodies {
 }
 
 /// A function that is written, and where it branches to the host.
-struct Written {
-    function: Function,
-    cold: Vec<u32>,
+pub(super) struct Written {
+    pub(super) function: Function,
+    pub(super) cold: Vec<u32>,
 }
 
 impl Written {
-    fn new(function: Function) -> Self {
+    pub(super) fn new(function: Function) -> Self {
         Self {
             function,
             cold: Vec::new(),
         }
     }
 
-    fn put(&mut self, instruction: &Instruction) {
+    pub(super) fn put(&mut self, instruction: &Instruction) {
         self.function.instruction(instruction);
     }
 }
@@ -59,7 +57,7 @@ impl Bodies {
     }
 
     /// The place of a type in `types`.
-    fn ty(&mut self, takes: Vec<ValType>, gives: Vec<ValType>) -> u32 {
+    pub(super) fn ty(&mut self, takes: Vec<ValType>, gives: Vec<ValType>) -> u32 {
         let ty = (takes, gives);
         let known = self.types.iter().position(|known| *known == ty);
         known.unwrap_or_else(|| {
@@ -126,8 +124,8 @@ impl Meter<'_> {
             if let Some(own) = own.next_if(|own| own.start == i) {
                 let inside = (code.by_ref().take(own.end - own.start)).map(|(_, (o, _))| o);
                 let cost = costs.next().unwrap_or(MOST_COST);
-                let written = self.written(&own, inside, &locals, cost)?;
-                self.call(&own, &locals, &mut out)?;
+                let written = self.loop_body(&own, inside, &locals, cost)?;
+                self.loop_call(&own, &locals, &mut out)?;
                 loops.push(written);
                 continue;
             }
@@ -146,7 +144,7 @@ impl Meter<'_> {
     }
 
     /// An instruction that is not changed, but for operations on memory, which are done in pieces.
-    fn as_is<'b>(&mut self, operator: &Operator<'b>) -> Encoded<Instruction<'b>> {
+    pub(super) fn as_is<'b>(&mut self, operator: &Operator<'b>) -> Encoded<Instruction<'b>> {
         match operator {
             Operator::MemoryCopy { .. } => Ok(Instruction::Call(self.copy())),
             Operator::MemoryFill { .. } => Ok(Instruction::Call(self.copy() + 1)),
@@ -155,7 +153,7 @@ impl Meter<'_> {
     }
 
     /// A meter point.
-    fn point(&self, out: &mut Function, cost: i64, cold: &mut Vec<u32>) {
+    pub(super) fn point(&self, out: &mut Function, cost: i64, cold: &mut Vec<u32>) {
         if !self.points {
             return;
         }
@@ -173,138 +171,6 @@ impl Meter<'_> {
             .if_(BlockType::Empty)
             .call(self.pause())
             .end();
-    }
-
-    /// The call of a loop that is a function. Where it leaves by a label outside, its first result is which
-    /// one, counted from one.
-    fn call(
-        &mut self,
-        own: &Outlined,
-        locals: &[wasmparser::ValType],
-        out: &mut Written,
-    ) -> Encoded<()> {
-        let mut gives = Vec::new();
-        if !own.exits.is_empty() {
-            gives.push(ValType::I32);
-        }
-        gives.extend(self.types_of(&own.gives, locals)?);
-        let takes = self.types_of(&own.takes, locals)?;
-        let ty = self.bodies.ty(takes, gives);
-        let number = self.first_outlined() + self.bodies.outlined.len() as u32;
-        self.bodies.outlined.push(ty);
-        if own.exits.len() > 1 {
-            out.put(&Instruction::Block(BlockType::Empty));
-        }
-        for local in &own.takes {
-            out.put(&Instruction::LocalGet(*local));
-        }
-        out.put(&Instruction::Call(number));
-        for local in own.gives.iter().rev() {
-            out.put(&Instruction::LocalSet(*local));
-        }
-        match own.exits[..] {
-            [] => {}
-            [exit] => out.put(&Instruction::BrIf(exit)),
-            [.., last] => {
-                // One block more is open here.
-                let outside = own.exits.iter().map(|exit| exit + 1);
-                let labels: Vec<_> = std::iter::once(0).chain(outside).collect();
-                out.put(&Instruction::BrTable(labels.into(), last + 1));
-                out.put(&Instruction::End);
-            }
-        }
-        Ok(())
-    }
-
-    /// A loop as a function. `inside` are its instructions, its end included.
-    fn written<'b>(
-        &mut self,
-        own: &Outlined,
-        inside: impl Iterator<Item = &'b Operator<'b>>,
-        locals: &[wasmparser::ValType],
-        cost: i64,
-    ) -> Encoded<Written> {
-        let inside: Vec<_> = inside.collect();
-        let mut numbers: HashMap<u32, u32> = (own.takes.iter().copied()).zip(0..).collect();
-        let mut more = Vec::new();
-        let touched = inside.iter().filter_map(|operator| match operator {
-            Operator::LocalGet { local_index }
-            | Operator::LocalSet { local_index }
-            | Operator::LocalTee { local_index } => Some(*local_index),
-            _ => None,
-        });
-        for local in touched {
-            let next = numbers.len() as u32;
-            numbers.entry(local).or_insert_with(|| {
-                more.push(local);
-                next
-            });
-        }
-        let more = self.types_of(&more, locals)?;
-        let mut out = Written::new(Function::new_with_locals_types(more));
-        let leave = |out: &mut Written, exit: u32| {
-            if !own.exits.is_empty() {
-                out.put(&Instruction::I32Const(exit as i32));
-            }
-            for local in &own.gives {
-                out.put(&Instruction::LocalGet(numbers[local]));
-            }
-        };
-        let exit = |depth: u32, label: u32| {
-            let outside = label.checked_sub(depth + 1)?;
-            let place = own.exits.iter().position(|exit| *exit == outside)?;
-            Some(place as u32 + 1)
-        };
-        out.put(&Instruction::Loop(BlockType::Empty));
-        self.point(&mut out.function, cost, &mut out.cold);
-        // How many blocks are open within the loop.
-        let mut depth = 0;
-        for operator in inside {
-            match operator {
-                Operator::LocalGet { local_index } => {
-                    out.put(&Instruction::LocalGet(numbers[local_index]));
-                }
-                Operator::LocalSet { local_index } => {
-                    out.put(&Instruction::LocalSet(numbers[local_index]));
-                }
-                Operator::LocalTee { local_index } => {
-                    out.put(&Instruction::LocalTee(numbers[local_index]));
-                }
-                Operator::Br { relative_depth }
-                    if let Some(exit) = exit(depth, *relative_depth) =>
-                {
-                    leave(&mut out, exit);
-                    out.put(&Instruction::Return);
-                }
-                Operator::BrIf { relative_depth }
-                    if let Some(exit) = exit(depth, *relative_depth) =>
-                {
-                    out.put(&Instruction::If(BlockType::Empty));
-                    leave(&mut out, exit);
-                    out.put(&Instruction::Return);
-                    out.put(&Instruction::End);
-                }
-                other => {
-                    match other {
-                        Operator::Block { .. } | Operator::If { .. } => depth += 1,
-                        // The loop's own end comes last.
-                        Operator::End => depth = u32::saturating_sub(depth, 1),
-                        _ => {}
-                    }
-                    let instruction = self.as_is(other)?;
-                    out.put(&instruction);
-                }
-            }
-        }
-        leave(&mut out, 0);
-        out.put(&Instruction::End);
-        Ok(out)
-    }
-
-    fn types_of(&mut self, which: &[u32], locals: &[wasmparser::ValType]) -> Encoded<Vec<ValType>> {
-        (which.iter())
-            .map(|local| self.val_type(locals[*local as usize]))
-            .collect()
     }
 }
 

@@ -10,10 +10,14 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// For a function of `locals` locals, parameters included. `None` where an instruction branches in a
-    /// way that is not looked at here, which is that of exceptions and casts.
-    pub(super) fn of(code: &[Operator], locals: usize) -> Option<Self> {
-        let next = Next::of(code)?;
+    /// For a function of `locals` locals, parameters included. `None` where it names others, or is not
+    /// nested as it should.
+    pub(super) fn of(code: &[Operator], ends: &Ends, locals: usize) -> Option<Self> {
+        let is_there = |local: u32| (local as usize) < locals;
+        if !code.iter().filter_map(local).all(is_there) {
+            return None;
+        }
+        let next = Next::of(code, ends)?;
         let words = locals.div_ceil(64);
         let mut live = vec![0_u64; (code.len() + 1) * words];
         let mut row = vec![0_u64; words];
@@ -25,12 +29,8 @@ impl Flow {
                     let from = &live[next as usize * words..][..words];
                     row.iter_mut().zip(from).for_each(|(to, from)| *to |= from);
                 }
-                match operator {
-                    Operator::LocalGet { local_index } => set(&mut row, *local_index, true),
-                    Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-                        set(&mut row, *local_index, false);
-                    }
-                    _ => {}
+                if let Some(local) = local(operator) {
+                    set(&mut row, local, !changes(operator));
                 }
                 let old = &mut live[i * words..][..words];
                 if old != row {
@@ -48,6 +48,24 @@ impl Flow {
     pub(super) fn is_live(&self, at: usize, local: u32) -> bool {
         self.live[at * self.words + local as usize / 64] >> (local % 64) & 1 == 1
     }
+}
+
+/// The local that `operator` gets or sets.
+pub(super) fn local(operator: &Operator) -> Option<u32> {
+    match operator {
+        Operator::LocalGet { local_index }
+        | Operator::LocalSet { local_index }
+        | Operator::LocalTee { local_index } => Some(*local_index),
+        _ => None,
+    }
+}
+
+/// Whether `operator` sets its local.
+pub(super) fn changes(operator: &Operator) -> bool {
+    matches!(
+        operator,
+        Operator::LocalSet { .. } | Operator::LocalTee { .. }
+    )
 }
 
 fn set(row: &mut [u64], local: u32, live: bool) {
@@ -69,8 +87,7 @@ struct Next {
 }
 
 impl Next {
-    fn of(code: &[Operator]) -> Option<Self> {
-        let ends = Ends::of(code)?;
+    fn of(code: &[Operator], ends: &Ends) -> Option<Self> {
         let mut open: Vec<usize> = Vec::new();
         let mut next = Self {
             goes_on: Vec::with_capacity(code.len()),
@@ -139,7 +156,8 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// `None` where an instruction branches in a way that is not looked at here.
+    /// `None` where an instruction branches in a way that is not looked at here, which is that of exceptions
+    /// and casts.
     pub(super) fn of(code: &[Operator]) -> Option<Self> {
         let mut ends = Self {
             end: vec![0; code.len()],

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use wasmparser::{BlockType, Operator, ValType};
 
-use super::flow::{Ends, Flow};
+use super::flow::{Ends, Flow, changes, local};
 
 /// From so many instructions on a function is large.
 pub(super) const LARGE: usize = 2_000;
@@ -36,7 +36,13 @@ pub(super) struct Outlined {
 /// The innermost loops of `code` that can be functions, in their order. `locals` has the types of the
 /// function's parameters and locals.
 pub(super) fn outlined(code: &[Operator], locals: &[ValType]) -> Vec<Outlined> {
-    let (Some(ends), Some(flow)) = (Ends::of(code), Flow::of(code, locals.len())) else {
+    if !(code.iter()).any(|operator| matches!(operator, Operator::Loop { .. })) {
+        return Vec::new();
+    }
+    let Some(ends) = Ends::of(code) else {
+        return Vec::new();
+    };
+    let Some(flow) = Flow::of(code, &ends, locals.len()) else {
         return Vec::new();
     };
     let mut found = Vec::new();
@@ -85,16 +91,15 @@ impl Function<'_> {
         // How many blocks are open within the loop.
         let mut depth = 0;
         for operator in &self.code[start + 1..end] {
+            if let Some(local) = local(operator) {
+                used.insert(local);
+                if changes(operator) {
+                    changed.insert(local);
+                }
+            }
             match operator {
                 Operator::Block { .. } | Operator::If { .. } => depth += 1,
                 Operator::End => depth -= 1,
-                Operator::LocalGet { local_index } => {
-                    used.insert(*local_index);
-                }
-                Operator::LocalSet { local_index } | Operator::LocalTee { local_index } => {
-                    used.insert(*local_index);
-                    changed.insert(*local_index);
-                }
                 Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
                     exits.extend(relative_depth.checked_sub(depth + 1));
                 }

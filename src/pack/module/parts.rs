@@ -21,6 +21,8 @@ pub(super) struct Parts<'a> {
     pub(super) globals: u32,
     /// Each function's type: of equal types the number of the first.
     pub(super) function_types: Vec<u32>,
+    /// Each function's type as the module numbers it.
+    own_types: Vec<u32>,
     /// Each type's parameters, if it is a function's.
     parameters: Vec<Vec<ValType>>,
     /// The first of the types that are equal to each.
@@ -138,8 +140,9 @@ impl<'a> Parts<'a> {
         number: u32,
         body: &FunctionBody,
     ) -> Result<Vec<ValType>, BinaryReaderError> {
-        let ty = self.function_types[number as usize] as usize;
-        let mut all = self.parameters.get(ty).cloned().unwrap_or_default();
+        let ty = self.own_types.get(number as usize);
+        let parameters = ty.and_then(|ty| self.parameters.get(*ty as usize));
+        let mut all = parameters.cloned().unwrap_or_default();
         for local in body.get_locals_reader()? {
             let (count, ty) = local?;
             all.extend(std::iter::repeat_n(ty, count as usize));
@@ -148,6 +151,7 @@ impl<'a> Parts<'a> {
     }
 
     fn function(&mut self, ty: u32) {
+        self.own_types.push(ty);
         let first = self.same_type.get(ty as usize).copied().unwrap_or(ty);
         self.function_types.push(first);
     }
