@@ -11,6 +11,9 @@ use super::outline::outlined;
 use super::pieces::in_pieces;
 use super::rewrite::{Encoded, Meter};
 
+/// Below so many instructions a function that calls by address looks at the counter at its entry, not where it
+/// calls: what it would have to save for the host's call would be half of what it does.
+const SMALL: usize = 64;
 /// The most that one pass of a loop takes.
 const MOST_COST: i64 = 100;
 
@@ -21,8 +24,8 @@ pub(super) struct Bodies {
     pub(super) hints: BranchHints,
     /// The types of loops that have become functions, each once: parameters and results.
     pub(super) types: Vec<(Vec<ValType>, Vec<ValType>)>,
-    /// For each loop that has become a function its type, by its place in `types`.
-    pub(super) outlined: Vec<u32>,
+    /// The functions that are written behind all others: their types, as the module numbers them then.
+    pub(super) added: Vec<u32>,
 }
 
 /// A function that is written, and where it branches to the host.
@@ -68,13 +71,13 @@ impl Bodies {
 }
 
 impl Meter<'_> {
-    /// Writes all functions: the module's own, those that work in pieces, and those that were loops.
+    /// Writes all functions: the module's own, those that work in pieces, and those that are added.
     pub(super) fn make_bodies(&mut self) -> Encoded<()> {
         let bodies = std::mem::take(&mut self.parts.bodies);
-        let mut loops = Vec::new();
+        let mut added = Vec::new();
         for (i, body) in bodies.iter().enumerate() {
             let number = self.parts.imported + i as u32;
-            let written = self.body(number, body, &mut loops)?;
+            let written = self.body(number, body, &mut added)?;
             self.bodies.add(number + 1, &written);
         }
         for fill in [false, true] {
@@ -87,18 +90,18 @@ impl Meter<'_> {
         pause.put(&Instruction::Call(self.tick()));
         pause.put(&Instruction::End);
         self.bodies.add(self.pause(), &pause);
-        for (number, written) in (self.first_outlined()..).zip(&loops) {
+        for (number, written) in (self.first_added()..).zip(&added) {
             self.bodies.add(number, written);
         }
         Ok(())
     }
 
-    /// A function with its meter points. Loops of it that become functions are added to `loops`.
+    /// A function with its meter points. What functions it needs besides are put into `added`.
     fn body(
         &mut self,
         number: u32,
         body: &FunctionBody,
-        loops: &mut Vec<Written>,
+        added: &mut Vec<Written>,
     ) -> Encoded<Written> {
         let mut out = Written::new(self.new_function_with_parsed_locals(body)?);
         let mut code = Vec::new();
@@ -109,8 +112,16 @@ impl Meter<'_> {
             Ok(())
         })?;
         let mut costs = loop_costs(&code, &innermost).into_iter();
-        if self.recursive.entries[number as usize] {
-            self.point(&mut out.function, 1, &mut out.cold);
+        let is_entry = self.recursive.entries[number as usize];
+        let small = code.len() < SMALL;
+        let mut calls = code.iter().zip(&innermost);
+        let looks = self.points
+            && (is_entry || small && calls.any(|(o, inner)| self.is_point(number, o, *inner)));
+        if looks {
+            added.push(self.look_at_entry(number, &mut out)?);
+            if is_entry {
+                self.take(&mut out.function, 1);
+            }
         }
         let mut own = Vec::new();
         let mut locals = Vec::new();
@@ -126,12 +137,14 @@ impl Meter<'_> {
                 let cost = costs.next().unwrap_or(MOST_COST);
                 let written = self.loop_body(&own, inside, &locals, cost)?;
                 self.loop_call(&own, &locals, &mut out)?;
-                loops.push(written);
+                added.push(written);
                 continue;
             }
-            let again = |ty| innermost.is_none() && self.recursive.by_type(number, ty);
-            if called_type(operator).is_some_and(again) {
-                self.point(&mut out.function, 1, &mut out.cold);
+            if self.is_point(number, operator, innermost) {
+                match looks {
+                    true => self.take(&mut out.function, 1),
+                    false => self.point(&mut out.function, 1, &mut out.cold),
+                }
             }
             let instruction = self.as_is(operator)?;
             out.put(&instruction);
@@ -141,6 +154,12 @@ impl Meter<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// Whether `operator` of function `number` calls by address what may call the function again, outside of loops.
+    fn is_point(&self, number: u32, operator: &Operator, innermost: Option<usize>) -> bool {
+        let again = |ty| self.recursive.by_type(number, ty);
+        innermost.is_none() && called_type(operator).is_some_and(again)
     }
 
     /// An instruction that is not changed, but for operations on memory, which are done in pieces.
@@ -157,20 +176,56 @@ impl Meter<'_> {
         if !self.points {
             return;
         }
-        let counter = self.counter();
-        out.instructions()
-            .global_get(counter)
-            .i64_const(cost)
-            .i64_sub()
-            .global_set(counter)
-            .global_get(counter)
-            .i64_const(0)
-            .i64_lt_s();
+        self.take(out, cost);
+        self.is_used_up(out);
         cold.push(out.byte_len() as u32);
         out.instructions()
             .if_(BlockType::Empty)
             .call(self.pause())
             .end();
+    }
+
+    /// Takes `cost` from the counter.
+    fn take(&self, out: &mut Function, cost: i64) {
+        if !self.points {
+            return;
+        }
+        let counter = self.counter();
+        out.instructions()
+            .global_get(counter)
+            .i64_const(cost)
+            .i64_sub()
+            .global_set(counter);
+    }
+
+    /// Puts on the stack whether the counter is used up.
+    fn is_used_up(&self, out: &mut Function) {
+        out.instructions()
+            .global_get(self.counter())
+            .i64_const(0)
+            .i64_lt_s();
+    }
+
+    /// The entry of function `number`, where it looks whether the counter is used up. If so a function that
+    /// is added calls the host and then this one again: as this one ends with that call, it has nothing to keep
+    /// across it.
+    fn look_at_entry(&mut self, number: u32, out: &mut Written) -> Encoded<Written> {
+        let mut pause = Written::new(Function::new([]));
+        pause.put(&Instruction::Call(self.pause()));
+        self.is_used_up(&mut out.function);
+        out.cold.push(out.function.byte_len() as u32);
+        out.put(&Instruction::If(BlockType::Empty));
+        for parameter in 0..self.parts.parameters(number).len() as u32 {
+            out.put(&Instruction::LocalGet(parameter));
+            pause.put(&Instruction::LocalGet(parameter));
+        }
+        let ty = self.type_index(self.parts.own_type(number))?;
+        out.put(&Instruction::ReturnCall(self.next_added()));
+        out.put(&Instruction::End);
+        pause.put(&Instruction::ReturnCall(number + 1));
+        pause.put(&Instruction::End);
+        self.bodies.added.push(ty);
+        Ok(pause)
     }
 }
 

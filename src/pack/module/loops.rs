@@ -27,8 +27,8 @@ impl Meter<'_> {
         gives.extend(self.types_of(&own.gives, locals)?);
         let takes = self.types_of(&own.takes, locals)?;
         let ty = self.bodies.ty(takes, gives);
-        let number = self.first_outlined() + self.bodies.outlined.len() as u32;
-        self.bodies.outlined.push(ty);
+        let number = self.next_added();
+        self.bodies.added.push(self.piece_type() + 1 + ty);
         if own.exits.len() > 1 {
             out.put(&Instruction::Block(BlockType::Empty));
         }

@@ -140,14 +140,26 @@ impl<'a> Parts<'a> {
         number: u32,
         body: &FunctionBody,
     ) -> Result<Vec<ValType>, BinaryReaderError> {
-        let ty = self.own_types.get(number as usize);
-        let parameters = ty.and_then(|ty| self.parameters.get(*ty as usize));
-        let mut all = parameters.cloned().unwrap_or_default();
+        let mut all = self.parameters(number).to_vec();
         for local in body.get_locals_reader()? {
             let (count, ty) = local?;
             all.extend(std::iter::repeat_n(ty, count as usize));
         }
         Ok(all)
+    }
+
+    /// The types of function `number`'s parameters.
+    pub(super) fn parameters(&self, number: u32) -> &[ValType] {
+        let parameters = self.parameters.get(self.own_type(number) as usize);
+        parameters.map_or(&[], Vec::as_slice)
+    }
+
+    /// Function `number`'s type, as the module numbers it.
+    pub(super) fn own_type(&self, number: u32) -> u32 {
+        self.own_types
+            .get(number as usize)
+            .copied()
+            .unwrap_or_default()
     }
 
     fn function(&mut self, ty: u32) {

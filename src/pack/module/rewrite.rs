@@ -124,8 +124,8 @@ impl Reencode for Meter<'_> {
         functions.function(self.piece_type());
         functions.function(self.piece_type());
         functions.function(self.tick_type());
-        for ty in &self.bodies.outlined {
-            functions.function(self.piece_type() + 1 + ty);
+        for ty in &self.bodies.added {
+            functions.function(*ty);
         }
         Ok(())
     }
@@ -195,7 +195,7 @@ impl Meter<'_> {
         self.parts.types
     }
 
-    fn piece_type(&self) -> u32 {
+    pub(super) fn piece_type(&self) -> u32 {
         self.parts.types + 1
     }
 
@@ -218,8 +218,13 @@ impl Meter<'_> {
         self.copy() + 2
     }
 
-    /// The first function of a loop of its own; the others are behind it.
-    pub(super) fn first_outlined(&self) -> u32 {
+    /// The first of the functions that are added behind all others.
+    pub(super) fn first_added(&self) -> u32 {
         self.pause() + 1
+    }
+
+    /// The function that is added next.
+    pub(super) fn next_added(&self) -> u32 {
+        self.first_added() + self.bodies.added.len() as u32
     }
 }

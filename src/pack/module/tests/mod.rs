@@ -102,9 +102,22 @@ fn a_loop_is_counted_by_its_size_and_stopped() {
 
 #[test]
 fn recursion_without_a_loop_is_stopped_however_it_calls() {
+    // A function that is not small looks at the counter where it calls, and not at its entry.
+    let long = "nop ".repeat(100);
+    let mut used = Vec::new();
+    for (size, padding) in [("small", ""), ("long", &*long)] {
+        used.push(recursion_is_stopped(size, padding));
+    }
+    assert_eq!(used[0], used[1]);
+}
+
+/// What each kind of recursion has used.
+fn recursion_is_stopped(size: &str, padding: &str) -> Vec<i64> {
+    let mut used = Vec::new();
     let tree = |call: &str| {
         format!(
             r#"(func $tree (export "tree") (type $f) (param $n i32) (result i32)
+                {padding}
                 (if (result i32) (i32.eqz (local.get $n)) (then (i32.const 1))
                     (else (i32.add {call} {call}))))"#
         )
@@ -134,9 +147,11 @@ fn recursion_without_a_loop_is_stopped_however_it_calls() {
         ),
     ] {
         let mut running = start(&module(&body), 1000, 20);
-        assert_eq!(running.call("tree", 8).unwrap(), 256, "{name}");
-        assert!(running.call("tree", 40).is_err(), "{name}");
+        assert_eq!(running.call("tree", 8).unwrap(), 256, "{size}, {name}");
+        used.push(running.used());
+        assert!(running.call("tree", 40).is_err(), "{size}, {name}");
     }
+    used
 }
 
 #[test]
