@@ -130,10 +130,11 @@ impl Meter<'_> {
             own = outlined(&code, &locals);
         }
         let mut own = own.into_iter().peekable();
-        let mut code = (code.iter().zip(innermost)).enumerate();
-        while let Some((i, (operator, innermost))) = code.next() {
+        let mut left = (code.iter().zip(innermost)).enumerate();
+        while let Some((i, (operator, innermost))) = left.next() {
             if let Some(own) = own.next_if(|own| own.start == i) {
-                let inside = (code.by_ref().take(own.end - own.start)).map(|(_, (o, _))| o);
+                left.by_ref().take(own.end - own.start).for_each(drop);
+                let inside = &code[own.start + 1..=own.end];
                 let cost = costs.next().unwrap_or(MOST_COST);
                 let written = self.loop_body(&own, inside, &locals, cost)?;
                 self.loop_call(&own, &locals, &mut out)?;
@@ -187,9 +188,6 @@ impl Meter<'_> {
 
     /// Takes `cost` from the counter.
     fn take(&self, out: &mut Function, cost: i64) {
-        if !self.points {
-            return;
-        }
         let counter = self.counter();
         out.instructions()
             .global_get(counter)

@@ -54,17 +54,16 @@ impl Meter<'_> {
     }
 
     /// A loop as a function. `inside` are its instructions, its end included.
-    pub(super) fn loop_body<'b>(
+    pub(super) fn loop_body(
         &mut self,
         own: &Outlined,
-        inside: impl Iterator<Item = &'b Operator<'b>>,
+        inside: &[Operator],
         locals: &[Local],
         cost: i64,
     ) -> Encoded<Written> {
-        let inside: Vec<_> = inside.collect();
         let mut numbers: HashMap<u32, u32> = (own.takes.iter().copied()).zip(0..).collect();
         let mut more = Vec::new();
-        for local in inside.iter().filter_map(|operator| local(operator)) {
+        for local in inside.iter().filter_map(local) {
             let next = numbers.len() as u32;
             numbers.entry(local).or_insert_with(|| {
                 more.push(local);
