@@ -1,7 +1,8 @@
 """Ten small programs of pure-Python work, for native CPython and for the sandbox.
 
 Run with names to select programs; prints one JSON line each: the best of three runs in seconds
-and a checksum that has to be the same everywhere. Nothing depends on hash(), id(), the time or
+and a checksum that has to be the same everywhere. With `--endless NAME` it runs that program again and
+again, and prints its checksum each time. Nothing depends on hash(), id(), the time or
 the word size.
 """
 
@@ -246,10 +247,15 @@ PROGRAMS = {
 
 
 def main(names):
+    endless = names[:1] == ["--endless"]
+    if endless:
+        names = names[1:2]
     unknown = [name for name in names if name not in PROGRAMS]
     if unknown:
         print(f"unknown programs: {', '.join(unknown)}; known: {', '.join(PROGRAMS)}", file=sys.stderr)
         return 2
+    while endless:
+        print(PROGRAMS[names[0]](), flush=True)
     for name in names or PROGRAMS:
         best, checksum = None, None
         for _ in range(3):

@@ -2,8 +2,8 @@
 //!
 //! [`pack::module`](crate::pack::module) puts them there: each takes from a counter in the instance, a
 //! global that no wasm code but the meter points can name, and that lies outside the guest's memory.
-//! When it is used up the guest calls [`tick`]: the host looks at the budget, gives way to others, which is
-//! also when wall time and cancellation are looked after, and fills the counter again. Nobody writes to the
+//! When it is used up the guest calls [`tick`]: the host looks at the budget, wall time and cancellation, and
+//! tells what the counter is to be, or that the guest has to give way to others first. Nobody writes to the
 //! counter while the guest runs, so there are no races.
 //!
 //! The same code in the same state uses the same fuel on every run, machine and version of the engine.
@@ -15,7 +15,7 @@ use wasmtime::{Caller, Global, Linker, Store, Val};
 
 use super::error::SandboxError;
 use super::host::Host;
-use crate::pack::module::{COUNTER, TICK};
+use crate::pack::module::{COUNTER, GIVE_WAY, TICK};
 
 /// What a guest gets at once, in fuel: most often less than a millisecond of work.
 const SLICE: u64 = 4_000_000;
@@ -65,8 +65,8 @@ pub(crate) struct Meter {
     budget: u64,
     /// What the counter would have counted at zero.
     given: u64,
-    /// Whether the guest is at a meter point, and the host not done with it.
-    ticking: bool,
+    /// What has been used, while the guest is at a meter point and the host is not done with it.
+    ticking: Option<u64>,
     /// When it last gave way.
     yielded: Instant,
 }
@@ -77,7 +77,7 @@ impl Meter {
             counter: None,
             budget: u64::MAX,
             given: 0,
-            ticking: false,
+            ticking: None,
             yielded: Instant::now(),
         }
     }
@@ -85,6 +85,19 @@ impl Meter {
     /// Takes the counter of the instance over.
     pub(crate) fn take_over(&mut self, of: &Self) {
         self.counter = of.counter;
+    }
+
+    /// What has been used when the counter says `counter`.
+    fn used(&self, counter: i64) -> u64 {
+        self.given.saturating_add_signed(counter.saturating_neg())
+    }
+
+    /// Ends a stay at a meter point: what the counter is to be.
+    fn refill(&mut self) -> i64 {
+        let used = self.ticking.take().unwrap_or(self.given);
+        let slice = SLICE.min(self.budget.saturating_sub(used));
+        self.given = used.saturating_add(slice);
+        slice as i64
     }
 }
 
@@ -110,7 +123,7 @@ pub(crate) fn attach(
 pub(crate) fn arm(store: &mut Store<Host>, budget: Option<u64>) -> wasmtime::Result<()> {
     let meter = &mut store.data_mut().meter;
     meter.budget = budget.unwrap_or(u64::MAX);
-    meter.ticking = false;
+    meter.ticking = None;
     meter.yielded = Instant::now();
     let slice = SLICE.min(meter.budget);
     meter.given = slice;
@@ -125,45 +138,49 @@ fn set(mut store: impl wasmtime::AsContextMut<Data = Host>, left: u64) -> wasmti
     }
 }
 
-/// What has been taken from the counter since [`arm`].
-fn used(mut store: impl wasmtime::AsContextMut<Data = Host>) -> u64 {
-    let meter = &store.as_context().data().meter;
-    let (counter, given) = (meter.counter, meter.given);
-    let left = counter.and_then(|counter| counter.get(&mut store).i64());
-    given.saturating_add_signed(-left.unwrap_or(0))
-}
-
 /// The fuel that the call has used. Of one that was stopped at a meter point it is the largest budget that
 /// would have stopped it there.
 pub(crate) fn spent(store: &mut Store<Host>) -> u64 {
-    let used = used(&mut *store);
+    let counter = store.data().meter.counter;
+    let counter = counter.and_then(|counter| counter.get(&mut *store).i64());
     let meter = &store.data().meter;
-    (used - u64::from(meter.ticking && used > 0)).min(meter.budget)
+    let used = meter.used(counter.unwrap_or(0));
+    (used - u64::from(meter.ticking.is_some() && used > 0)).min(meter.budget)
 }
 
-/// What a meter point calls when the counter is used up.
+/// What the guest calls when the counter is used up.
 pub(crate) fn add_to_linker(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
-    linker.func_wrap_async(TICK.0, TICK.1, |mut caller: Caller<'_, Host>, (): ()| {
-        Box::new(async move { tick(&mut caller).await })
+    linker.func_wrap(TICK.0, TICK.1, |mut caller: Caller<'_, Host>, counter| {
+        tick(caller.data_mut(), counter)
     })?;
+    linker.func_wrap_async(
+        GIVE_WAY.0,
+        GIVE_WAY.1,
+        |mut caller: Caller<'_, Host>, (): ()| {
+            Box::new(async move {
+                tokio::task::yield_now().await;
+                let meter = &mut caller.data_mut().meter;
+                meter.yielded = Instant::now();
+                meter.refill()
+            })
+        },
+    )?;
     Ok(())
 }
 
-async fn tick(caller: &mut Caller<'_, Host>) -> wasmtime::Result<()> {
-    let used = used(&mut *caller);
-    let host = caller.data_mut();
-    host.meter.ticking = true;
-    let left = host.meter.budget.checked_sub(used);
-    let left = left.ok_or_else(|| wasmtime::Error::new(OutOfFuel))?;
+/// What the counter is to be, or less than zero if the guest has to give way first. That is a call of its
+/// own: one that may wait costs several times as much.
+fn tick(host: &mut Host, counter: i64) -> wasmtime::Result<i64> {
+    let meter = &mut host.meter;
+    let used = meter.used(counter);
+    meter.ticking = Some(used);
+    if used > meter.budget {
+        return Err(wasmtime::Error::new(OutOfFuel));
+    }
     let now = Instant::now();
     host.watch.check_at(now)?;
-    if now.duration_since(host.meter.yielded) >= yield_after() {
-        tokio::task::yield_now().await;
-        caller.data_mut().meter.yielded = Instant::now();
+    match now.duration_since(meter.yielded) < yield_after() {
+        true => Ok(meter.refill()),
+        false => Ok(-1),
     }
-    let meter = &mut caller.data_mut().meter;
-    meter.ticking = false;
-    let slice = SLICE.min(left);
-    meter.given = used.saturating_add(slice);
-    set(caller, slice)
 }

@@ -45,6 +45,11 @@ impl Written {
     pub(super) fn put(&mut self, instruction: &Instruction) {
         self.function.instruction(instruction);
     }
+
+    /// The branch that is put next is an unlikely one.
+    fn unlikely(&mut self) {
+        self.cold.push(self.function.byte_len() as u32);
+    }
 }
 
 impl Bodies {
@@ -78,17 +83,15 @@ impl Meter<'_> {
         for (i, body) in bodies.iter().enumerate() {
             let number = self.parts.imported + i as u32;
             let written = self.body(number, body, &mut added)?;
-            self.bodies.add(number + 1, &written);
+            self.bodies.add(self.moved(number), &written);
         }
         for fill in [false, true] {
-            let mut cold = Vec::new();
-            let function = in_pieces(fill, |out, cost| self.point(out, cost, &mut cold));
+            let mut out = Written::new(Function::new([]));
+            in_pieces(fill, &mut out, |out, cost| self.point(out, cost));
             let number = self.copy() + u32::from(fill);
-            self.bodies.add(number, &Written { function, cold });
+            self.bodies.add(number, &out);
         }
-        let mut pause = Written::new(Function::new([]));
-        pause.put(&Instruction::Call(self.tick()));
-        pause.put(&Instruction::End);
+        let pause = self.pausing();
         self.bodies.add(self.pause(), &pause);
         for (number, written) in (self.first_added()..).zip(&added) {
             self.bodies.add(number, written);
@@ -144,14 +147,14 @@ impl Meter<'_> {
             if self.is_point(number, operator, innermost) {
                 match looks {
                     true => self.take(&mut out.function, 1),
-                    false => self.point(&mut out.function, 1, &mut out.cold),
+                    false => self.point(&mut out, 1),
                 }
             }
             let instruction = self.as_is(operator)?;
             out.put(&instruction);
             if matches!(operator, Operator::Loop { .. }) {
                 let cost = costs.next().unwrap_or(MOST_COST);
-                self.point(&mut out.function, cost, &mut out.cold);
+                self.point(&mut out, cost);
             }
         }
         Ok(out)
@@ -173,17 +176,40 @@ impl Meter<'_> {
     }
 
     /// A meter point.
-    pub(super) fn point(&self, out: &mut Function, cost: i64, cold: &mut Vec<u32>) {
+    pub(super) fn point(&self, out: &mut Written, cost: i64) {
         if !self.points {
             return;
         }
-        self.take(out, cost);
-        self.is_used_up(out);
-        cold.push(out.byte_len() as u32);
-        out.instructions()
+        self.take(&mut out.function, cost);
+        self.is_used_up(&mut out.function);
+        out.unlikely();
+        (out.function.instructions())
             .if_(BlockType::Empty)
             .call(self.pause())
             .end();
+    }
+
+    /// What meter points call when the counter is used up. It is a function of the module since the host's address
+    /// and what is its own would else be values that each function has at hand all the time, and takes registers for.
+    fn pausing(&self) -> Written {
+        let mut out = Written::new(Function::new([(1, ValType::I64)]));
+        let left = 0;
+        (out.function.instructions())
+            .global_get(self.counter())
+            .call(self.tick())
+            .local_tee(left)
+            .i64_const(0)
+            .i64_lt_s();
+        out.unlikely();
+        (out.function.instructions())
+            .if_(BlockType::Empty)
+            .call(self.give_way())
+            .local_set(left)
+            .end()
+            .local_get(left)
+            .global_set(self.counter())
+            .end();
+        out
     }
 
     /// Takes `cost` from the counter.
@@ -211,7 +237,7 @@ impl Meter<'_> {
         let mut pause = Written::new(Function::new([]));
         pause.put(&Instruction::Call(self.pause()));
         self.is_used_up(&mut out.function);
-        out.cold.push(out.function.byte_len() as u32);
+        out.unlikely();
         out.put(&Instruction::If(BlockType::Empty));
         for parameter in 0..self.parts.parameters(number).len() as u32 {
             out.put(&Instruction::LocalGet(parameter));
@@ -220,7 +246,7 @@ impl Meter<'_> {
         let ty = self.type_index(self.parts.own_type(number))?;
         out.put(&Instruction::ReturnCall(self.next_added()));
         out.put(&Instruction::End);
-        pause.put(&Instruction::ReturnCall(number + 1));
+        pause.put(&Instruction::ReturnCall(self.moved(number)));
         pause.put(&Instruction::End);
         self.bodies.added.push(ty);
         Ok(pause)

@@ -28,7 +28,7 @@ impl Meter<'_> {
         let takes = self.types_of(&own.takes, locals)?;
         let ty = self.bodies.ty(takes, gives);
         let number = self.next_added();
-        self.bodies.added.push(self.piece_type() + 1 + ty);
+        self.bodies.added.push(self.loop_type(ty));
         if own.exits.len() > 1 {
             out.put(&Instruction::Block(BlockType::Empty));
         }
@@ -86,7 +86,7 @@ impl Meter<'_> {
             Some(place as u32 + 1)
         };
         out.put(&Instruction::Loop(BlockType::Empty));
-        self.point(&mut out.function, cost, &mut out.cold);
+        self.point(&mut out, cost);
         // How many blocks are open within the loop.
         let mut depth = 0;
         for operator in inside {

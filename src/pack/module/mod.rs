@@ -29,7 +29,7 @@ mod pieces;
 mod rewrite;
 mod scc;
 
-pub(crate) use rewrite::{CALL, COUNTER, TICK, metered};
+pub(crate) use rewrite::{CALL, COUNTER, GIVE_WAY, TICK, metered};
 
 /// Why a module could not be rewritten.
 #[derive(Debug, thiserror::Error)]

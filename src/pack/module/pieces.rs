@@ -2,6 +2,8 @@
 
 use wasm_encoder::{BlockType, Function};
 
+use super::bodies::Written;
+
 /// Operations on memory are done in pieces of so many bytes.
 pub(super) const PIECE: i32 = 1 << 20;
 /// What a piece takes from the counter: a unit for four bytes, which is about what they take in time.
@@ -14,44 +16,38 @@ const LEN: u32 = 2;
 
 /// A function that does as `memory.copy`, or `memory.fill`, in pieces. A copy goes forwards or backwards, as
 /// its parts overlap. `point` writes a meter point of a cost.
-pub(super) fn in_pieces(fill: bool, mut point: impl FnMut(&mut Function, i64)) -> Function {
-    let mut out = Function::new([]);
+pub(super) fn in_pieces(fill: bool, out: &mut Written, point: impl Fn(&mut Written, i64)) {
     if fill {
-        pieces(&mut out, fill, true, &mut point);
+        pieces(out, fill, true, &point);
     } else {
-        out.instructions()
+        (out.function.instructions())
             .local_get(TO)
             .local_get(FROM)
             .i32_le_u()
             .if_(BlockType::Empty);
-        pieces(&mut out, fill, true, &mut point);
-        out.instructions().else_();
-        pieces(&mut out, fill, false, &mut point);
-        out.instructions().end();
+        pieces(out, fill, true, &point);
+        out.function.instructions().else_();
+        pieces(out, fill, false, &point);
+        out.function.instructions().end();
     }
-    out.instructions()
+    (out.function.instructions())
         .local_get(TO)
         .local_get(FROM)
         .local_get(LEN);
-    one(&mut out, fill);
-    out.instructions().end();
-    out
+    one(&mut out.function, fill);
+    out.function.instructions().end();
 }
 
 /// Does all but the last piece, from the front or from the back.
-fn pieces(
-    out: &mut Function,
-    fill: bool,
-    forwards: bool,
-    point: &mut impl FnMut(&mut Function, i64),
-) {
-    out.instructions()
+fn pieces(out: &mut Written, fill: bool, forwards: bool, point: &impl Fn(&mut Written, i64)) {
+    (out.function.instructions())
         .loop_(BlockType::Empty)
         .local_get(LEN)
         .i32_const(PIECE)
         .i32_gt_u()
         .if_(BlockType::Empty);
     point(out, PIECE_COST);
+    let out = &mut out.function;
     if forwards {
         out.instructions()
             .local_get(TO)

@@ -17,8 +17,13 @@ use super::parts::Parts;
 
 /// The export that holds the counter, an `i64`: what may be used before the host is called.
 pub(crate) const COUNTER: &str = "codeact_meter";
-/// The import that is called when the counter has gone below zero.
+/// The import that is called with the counter when it has gone below zero, and gives what it is then: less
+/// than zero if [`GIVE_WAY`] is to be asked that.
 pub(crate) const TICK: (&str, &str) = ("codeact", "tick");
+/// The import that gives way to others, and gives what the counter is then.
+pub(crate) const GIVE_WAY: (&str, &str) = ("codeact", "give_way");
+/// So many functions are imported besides the module's own.
+const HOST: u32 = 2;
 
 /// CPython's function that calls a Python object without arguments, and the export it gets.
 pub(crate) const CALL: (&str, &str) = ("PyObject_CallNoArgs", "codeact_call");
@@ -85,9 +90,8 @@ pub(super) type Encoded<T> = Result<T, reencode::Error<Infallible>>;
 impl Reencode for Meter<'_> {
     type Error = Infallible;
 
-    /// The call of the host is the last import, so all others move by one.
     fn function_index(&mut self, function: u32) -> Encoded<u32> {
-        Ok(function + u32::from(function >= self.parts.imported))
+        Ok(self.moved(function))
     }
 
     fn parse_type_section(
@@ -97,6 +101,8 @@ impl Reencode for Meter<'_> {
     ) -> Encoded<()> {
         utils::parse_type_section(self, types, section)?;
         types.ty().function([], []);
+        types.ty().function([ValType::I64], [ValType::I64]);
+        types.ty().function([], [ValType::I64]);
         types.ty().function([ValType::I32; 3], []);
         for (takes, gives) in &self.bodies.types {
             let (takes, gives) = (takes.iter().copied(), gives.iter().copied());
@@ -111,7 +117,9 @@ impl Reencode for Meter<'_> {
         section: wasmparser::ImportSectionReader<'_>,
     ) -> Encoded<()> {
         utils::parse_import_section(self, imports, section)?;
-        imports.import(TICK.0, TICK.1, EntityType::Function(self.tick_type()));
+        let [_, tick, give_way, _] = self.types();
+        imports.import(TICK.0, TICK.1, EntityType::Function(tick));
+        imports.import(GIVE_WAY.0, GIVE_WAY.1, EntityType::Function(give_way));
         Ok(())
     }
 
@@ -121,9 +129,8 @@ impl Reencode for Meter<'_> {
         section: wasmparser::FunctionSectionReader<'_>,
     ) -> Encoded<()> {
         utils::parse_function_section(self, functions, section)?;
-        functions.function(self.piece_type());
-        functions.function(self.piece_type());
-        functions.function(self.tick_type());
+        let [pause, _, _, piece] = self.types();
+        functions.function(piece).function(piece).function(pause);
         for ty in &self.bodies.added {
             functions.function(*ty);
         }
@@ -191,12 +198,24 @@ impl Reencode for Meter<'_> {
 }
 
 impl Meter<'_> {
-    fn tick_type(&self) -> u32 {
-        self.parts.types
+    /// The types that are added first: of the function that pauses, of what it calls, and of those that work
+    /// in pieces.
+    fn types(&self) -> [u32; 4] {
+        [0, 1, 2, 3].map(|n| self.parts.types + n)
     }
 
-    pub(super) fn piece_type(&self) -> u32 {
-        self.parts.types + 1
+    /// The type that is added for a loop that has become a function.
+    pub(super) fn loop_type(&self, place: u32) -> u32 {
+        let [.., last] = self.types();
+        last + 1 + place
+    }
+
+    /// Function `number` as the module numbers it now: what is imported besides comes behind all other imports.
+    pub(super) fn moved(&self, number: u32) -> u32 {
+        match number < self.parts.imported {
+            true => number,
+            false => number + HOST,
+        }
     }
 
     pub(super) fn counter(&self) -> u32 {
@@ -207,13 +226,16 @@ impl Meter<'_> {
         self.parts.imported
     }
 
-    /// The function that copies memory in pieces; the one behind it fills it.
-    pub(super) fn copy(&self) -> u32 {
-        self.parts.function_types.len() as u32 + 1
+    pub(super) fn give_way(&self) -> u32 {
+        self.tick() + 1
     }
 
-    /// The function that meter points call, which calls the host. The host's address and what is its own would
-    /// else be values that a function has at hand all the time, and takes registers for.
+    /// The function that copies memory in pieces; the one behind it fills it.
+    pub(super) fn copy(&self) -> u32 {
+        self.parts.function_types.len() as u32 + HOST
+    }
+
+    /// The function that meter points call, which calls the host (`bodies`).
     pub(super) fn pause(&self) -> u32 {
         self.copy() + 2
     }

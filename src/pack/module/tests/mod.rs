@@ -6,12 +6,12 @@ use wasmtime::{Caller, Config, Engine, Instance, Linker, Module, Store, Val};
 use super::calls::recursive;
 use super::parts::Parts;
 use super::rewrite::rewritten;
-use super::{COUNTER, TICK, metered};
+use super::{COUNTER, GIVE_WAY, TICK, metered};
 
 mod loops;
 
-/// Ticks so far, and after how many the guest is stopped.
-struct Ticks(u32, u32);
+/// Ticks so far, after how many the guest is stopped, and what was used between them.
+struct Ticks(u32, u32, i64);
 
 /// A module that is metered, with so many units a tick.
 struct Running {
@@ -30,19 +30,27 @@ fn run(module: &[u8], slice: i64, most: u32) -> Running {
     let module = Module::new(&engine, module).unwrap();
     let mut linker = Linker::new(&engine);
     linker
-        .func_wrap(TICK.0, TICK.1, move |mut caller: Caller<'_, Ticks>| {
-            caller.data_mut().0 += 1;
-            let counter = caller.get_export(COUNTER).unwrap().into_global().unwrap();
-            counter.set(&mut caller, Val::I64(slice)).unwrap();
-            let Ticks(done, most) = *caller.data();
-            match done < most {
-                true => Ok(()),
-                false => Err(wasmtime::Error::msg("stopped")),
-            }
-        })
+        .func_wrap(
+            TICK.0,
+            TICK.1,
+            move |mut caller: Caller<'_, Ticks>, left: i64| {
+                assert!(left < 0, "{left}");
+                let Ticks(done, most, used) = caller.data_mut();
+                *done += 1;
+                *used += slice - left;
+                match done < most {
+                    // Each other one gives way.
+                    true => Ok(if *done % 2 == 0 { slice } else { -1 }),
+                    false => Err(wasmtime::Error::msg("stopped")),
+                }
+            },
+        )
+        .unwrap();
+    linker
+        .func_wrap(GIVE_WAY.0, GIVE_WAY.1, move || slice)
         .unwrap();
     linker.func_wrap("env", "nothing", || ()).unwrap();
-    let mut store = Store::new(&engine, Ticks(0, most));
+    let mut store = Store::new(&engine, Ticks(0, most, 0));
     let instance = linker.instantiate(&mut store, &module).unwrap();
     let counter = instance.get_global(&mut store, COUNTER).unwrap();
     counter.set(&mut store, Val::I64(slice)).unwrap();
@@ -61,7 +69,7 @@ impl Running {
 
     fn used(&mut self) -> i64 {
         let counter = self.instance.get_global(&mut self.store, COUNTER).unwrap();
-        self.slice - counter.get(&mut self.store).i64().unwrap()
+        self.store.data().2 + self.slice - counter.get(&mut self.store).i64().unwrap()
     }
 }
 
