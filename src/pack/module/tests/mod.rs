@@ -10,8 +10,13 @@ use super::{COUNTER, GIVE_WAY, TICK, metered};
 
 mod loops;
 
-/// Ticks so far, after how many the guest is stopped, and what was used between them.
-struct Ticks(u32, u32, i64);
+struct Ticks {
+    done: u32,
+    /// After so many the guest is stopped.
+    most: u32,
+    /// What was used before the last one.
+    used: i64,
+}
 
 /// A module that is metered, with so many units a tick.
 struct Running {
@@ -35,12 +40,12 @@ fn run(module: &[u8], slice: i64, most: u32) -> Running {
             TICK.1,
             move |mut caller: Caller<'_, Ticks>, left: i64| {
                 assert!(left < 0, "{left}");
-                let Ticks(done, most, used) = caller.data_mut();
-                *done += 1;
-                *used += slice - left;
-                match done < most {
+                let ticks = caller.data_mut();
+                ticks.done += 1;
+                ticks.used += slice - left;
+                match ticks.done < ticks.most {
                     // Each other one gives way.
-                    true => Ok(if *done % 2 == 0 { slice } else { -1 }),
+                    true => Ok(if ticks.done % 2 == 0 { slice } else { -1 }),
                     false => Err(wasmtime::Error::msg("stopped")),
                 }
             },
@@ -50,7 +55,14 @@ fn run(module: &[u8], slice: i64, most: u32) -> Running {
         .func_wrap(GIVE_WAY.0, GIVE_WAY.1, move || slice)
         .unwrap();
     linker.func_wrap("env", "nothing", || ()).unwrap();
-    let mut store = Store::new(&engine, Ticks(0, most, 0));
+    let mut store = Store::new(
+        &engine,
+        Ticks {
+            done: 0,
+            most,
+            used: 0,
+        },
+    );
     let instance = linker.instantiate(&mut store, &module).unwrap();
     let counter = instance.get_global(&mut store, COUNTER).unwrap();
     counter.set(&mut store, Val::I64(slice)).unwrap();
@@ -69,7 +81,7 @@ impl Running {
 
     fn used(&mut self) -> i64 {
         let counter = self.instance.get_global(&mut self.store, COUNTER).unwrap();
-        self.store.data().2 + self.slice - counter.get(&mut self.store).i64().unwrap()
+        self.store.data().used + self.slice - counter.get(&mut self.store).i64().unwrap()
     }
 }
 
@@ -104,7 +116,7 @@ fn a_loop_is_counted_by_its_size_and_stopped() {
     assert_eq!((more - ten, ten), (9000, 90));
     let mut running = start(&wat, 1000, 100);
     assert_eq!(running.call("count", 500).unwrap(), 500);
-    assert_eq!(running.store.data().0, 4);
+    assert_eq!(running.store.data().done, 4);
     assert!(running.call("forever", 0).is_err());
 }
 
