@@ -249,7 +249,7 @@ PROGRAMS = {
 def main(names):
     endless = names[:1] == ["--endless"]
     if endless:
-        names = names[1:2]
+        names = names[1:2] or ["nothing"]
     unknown = [name for name in names if name not in PROGRAMS]
     if unknown:
         print(f"unknown programs: {', '.join(unknown)}; known: {', '.join(PROGRAMS)}", file=sys.stderr)
