@@ -92,7 +92,7 @@ impl Meter {
         self.given.saturating_add_signed(counter.saturating_neg())
     }
 
-    /// Ends a stay at a meter point: what the counter is to be.
+    /// Gives the next slice, which ends a stay at a meter point: what the counter is to be.
     fn refill(&mut self) -> i64 {
         let used = self.ticking.take().unwrap_or(self.given);
         let slice = SLICE.min(self.budget.saturating_sub(used));
@@ -123,17 +123,12 @@ pub(crate) fn attach(
 pub(crate) fn arm(store: &mut Store<Host>, budget: Option<u64>) -> wasmtime::Result<()> {
     let meter = &mut store.data_mut().meter;
     meter.budget = budget.unwrap_or(u64::MAX);
+    meter.given = 0;
     meter.ticking = None;
     meter.yielded = Instant::now();
-    let slice = SLICE.min(meter.budget);
-    meter.given = slice;
-    set(store, slice)
-}
-
-fn set(mut store: impl wasmtime::AsContextMut<Data = Host>, left: u64) -> wasmtime::Result<()> {
-    let counter = store.as_context().data().meter.counter;
-    match counter {
-        Some(counter) => counter.set(&mut store, Val::I64(left as i64)),
+    let slice = meter.refill();
+    match meter.counter {
+        Some(counter) => counter.set(store, Val::I64(slice)),
         None => Err(wasmtime::Error::msg("the instance has no meter")),
     }
 }

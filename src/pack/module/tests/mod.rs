@@ -45,7 +45,11 @@ fn run(module: &[u8], slice: i64, most: u32) -> Running {
                 ticks.used += slice - left;
                 match ticks.done < ticks.most {
                     // Each other one gives way.
-                    true => Ok(if ticks.done % 2 == 0 { slice } else { -1 }),
+                    true => Ok(if ticks.done.is_multiple_of(2) {
+                        slice
+                    } else {
+                        -1
+                    }),
                     false => Err(wasmtime::Error::msg("stopped")),
                 }
             },
