@@ -4,28 +4,31 @@ use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
     BlockType, BranchHint, BranchHints, CodeSection, Function, Instruction, ValType,
 };
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{FuncToValidate, FunctionBody, Operator, ValidatorResources};
 
-use super::nesting::{called_type, each};
+use super::continuations::Continued;
+use super::nesting::called_type;
 use super::outline::outlined;
 use super::pieces::in_pieces;
 use super::rewrite::{Encoded, Meter};
+use super::source::{Source, begins_empty};
 
 /// Below so many instructions a function that calls by address looks at the counter at its entry, not where it
 /// calls: what it would have to save for the host's call would be half of what it does.
 const SMALL: usize = 64;
-/// The most that one pass of a loop takes.
-const MOST_COST: i64 = 100;
 
 /// A module's functions as they are written.
 #[derive(Default)]
 pub(super) struct Bodies {
     pub(super) code: CodeSection,
     pub(super) hints: BranchHints,
-    /// The types of loops that have become functions, each once: parameters and results.
+    /// The types of functions that are added, where the module has none at hand, each once: parameters and results.
     pub(super) types: Vec<(Vec<ValType>, Vec<ValType>)>,
-    /// The functions that are written behind all others: their types, as the module numbers them then.
-    pub(super) added: Vec<u32>,
+    /// The functions that are written behind all others, and their types, as the module numbers them then.
+    pub(super) added: Vec<(u32, Written)>,
+    pub(super) added_types: Vec<u32>,
+    /// How many globals there are to keep locals in.
+    pub(super) keeping: u32,
 }
 
 /// A function that is written, and where it branches to the host.
@@ -47,7 +50,7 @@ impl Written {
     }
 
     /// The branch that is put next is an unlikely one.
-    fn unlikely(&mut self) {
+    pub(super) fn unlikely(&mut self) {
         self.cold.push(self.function.byte_len() as u32);
     }
 }
@@ -79,10 +82,8 @@ impl Meter<'_> {
     /// Writes all functions: the module's own, those that work in pieces, and those that are added.
     pub(super) fn make_bodies(&mut self) -> Encoded<()> {
         let bodies = std::mem::take(&mut self.parts.bodies);
-        let mut added = Vec::new();
-        for (i, body) in bodies.iter().enumerate() {
-            let number = self.parts.imported + i as u32;
-            let written = self.body(number, body, &mut added)?;
+        for (number, (body, function)) in (self.parts.imported..).zip(bodies) {
+            let written = self.body(number, &body, function)?;
             self.bodies.add(self.moved(number), &written);
         }
         for fill in [false, true] {
@@ -93,77 +94,88 @@ impl Meter<'_> {
         }
         let pause = self.pausing();
         self.bodies.add(self.pause(), &pause);
-        for (number, written) in (self.first_added()..).zip(&added) {
+        let added = std::mem::take(&mut self.bodies.added);
+        for (number, (ty, written)) in (self.first_added()..).zip(&added) {
             self.bodies.add(number, written);
+            self.bodies.added_types.push(*ty);
         }
         Ok(())
     }
 
-    /// A function with its meter points. What functions it needs besides are put into `added`.
+    /// A function with its meter points.
     fn body(
         &mut self,
         number: u32,
         body: &FunctionBody,
-        added: &mut Vec<Written>,
+        function: FuncToValidate<ValidatorResources>,
     ) -> Encoded<Written> {
         let mut out = Written::new(self.new_function_with_parsed_locals(body)?);
-        let mut code = Vec::new();
-        let mut innermost = Vec::new();
-        each::<wasm_encoder::reencode::Error<_>>(body, |operator, inner| {
-            code.push(operator);
-            innermost.push(inner);
-            Ok(())
-        })?;
-        let mut costs = loop_costs(&code, &innermost).into_iter();
-        let is_entry = self.recursive.entries[number as usize];
-        let small = code.len() < SMALL;
-        let mut calls = code.iter().zip(&innermost);
-        let looks = self.points
-            && (is_entry || small && calls.any(|(o, inner)| self.is_point(number, o, *inner)));
-        if looks {
-            added.push(self.look_at_entry(number, &mut out)?);
-            if is_entry {
-                self.take(&mut out.function, 1);
-            }
+        let source = Source::read(number, body, self.parts.locals(number, body)?)?;
+        if self.looks_at_entry(&source) {
+            self.look_at_entry(number, &mut out)?;
+        }
+        if self.is_entry(number) {
+            self.take(&mut out.function, 1);
         }
         let mut own = Vec::new();
-        let mut locals = Vec::new();
-        if self.points && code.len() >= self.large {
-            locals = self.parts.locals(number, body)?;
-            own = outlined(&code, &locals);
+        let mut continued = None;
+        if self.points && source.code.len() >= self.large {
+            own = outlined(&source.code, &source.locals);
+        } else if self.points && !source.loops.is_empty() {
+            let empty = begins_empty(body, function)?;
+            continued = Continued::of(&source, &empty, self.busy, self.next_added());
+        }
+        if let Some(continued) = &continued {
+            self.continuation(continued)?;
         }
         let mut own = own.into_iter().peekable();
-        let mut left = (code.iter().zip(innermost)).enumerate();
-        while let Some((i, (operator, innermost))) = left.next() {
-            if let Some(own) = own.next_if(|own| own.start == i) {
-                left.by_ref().take(own.end - own.start).for_each(drop);
-                let inside = &code[own.start + 1..=own.end];
-                let cost = costs.next().unwrap_or(MOST_COST);
-                let written = self.loop_body(&own, inside, &locals, cost)?;
-                self.loop_call(&own, &locals, &mut out)?;
-                added.push(written);
+        let mut places = 0..source.code.len();
+        while let Some(at) = places.next() {
+            if let Some(own) = own.next_if(|own| own.start == at) {
+                self.outlined_loop(&own, &source, &mut out)?;
+                places.start = own.end + 1;
                 continue;
             }
-            if self.is_point(number, operator, innermost) {
-                match looks {
-                    true => self.take(&mut out.function, 1),
-                    false => self.point(&mut out, 1),
-                }
-            }
-            let instruction = self.as_is(operator)?;
+            self.point_at_call(&source, at, &mut out);
+            let instruction = self.as_is(&source.code[at])?;
             out.put(&instruction);
-            if matches!(operator, Operator::Loop { .. }) {
-                let cost = costs.next().unwrap_or(MOST_COST);
-                self.point(&mut out, cost);
+            if matches!(source.code[at], Operator::Loop { .. }) {
+                match &continued {
+                    Some(continued) => self.head(continued, at, 0, &mut out),
+                    None => self.point(&mut out, source.cost(at)),
+                }
             }
         }
         Ok(out)
     }
 
-    /// Whether `operator` of function `number` calls by address what may call the function again, outside of loops.
-    fn is_point(&self, number: u32, operator: &Operator, innermost: Option<usize>) -> bool {
-        let again = |ty| self.recursive.by_type(number, ty);
-        innermost.is_none() && called_type(operator).is_some_and(again)
+    /// Whether function `number`'s entry is a meter point.
+    fn is_entry(&self, number: u32) -> bool {
+        self.points && self.recursive.entries[number as usize]
+    }
+
+    /// Whether a function looks at the counter at its entry, and only takes from it where it calls.
+    fn looks_at_entry(&self, source: &Source) -> bool {
+        let small = source.code.len() < SMALL;
+        let mut places = 0..source.code.len();
+        self.is_entry(source.number)
+            || self.points && small && places.any(|at| self.is_point(source, at))
+    }
+
+    /// The meter point before instruction `at`, if there is one.
+    pub(super) fn point_at_call(&self, source: &Source, at: usize, out: &mut Written) {
+        if self.is_point(source, at) {
+            match self.looks_at_entry(source) {
+                true => self.take(&mut out.function, 1),
+                false => self.point(out, 1),
+            }
+        }
+    }
+
+    /// Whether instruction `at` calls by address what may call the function again, outside of loops.
+    fn is_point(&self, source: &Source, at: usize) -> bool {
+        let again = |ty| self.recursive.by_type(source.number, ty);
+        source.innermost[at].is_none() && called_type(&source.code[at]).is_some_and(again)
     }
 
     /// An instruction that is not changed, but for operations on memory, which are done in pieces.
@@ -213,7 +225,7 @@ impl Meter<'_> {
     }
 
     /// Takes `cost` from the counter.
-    fn take(&self, out: &mut Function, cost: i64) {
+    pub(super) fn take(&self, out: &mut Function, cost: i64) {
         let counter = self.counter();
         out.instructions()
             .global_get(counter)
@@ -223,7 +235,7 @@ impl Meter<'_> {
     }
 
     /// Puts on the stack whether the counter is used up.
-    fn is_used_up(&self, out: &mut Function) {
+    pub(super) fn is_used_up(&self, out: &mut Function) {
         out.instructions()
             .global_get(self.counter())
             .i64_const(0)
@@ -233,40 +245,36 @@ impl Meter<'_> {
     /// The entry of function `number`, where it looks whether the counter is used up. If so a function that
     /// is added calls the host and then this one again: as this one ends with that call, it has nothing to keep
     /// across it.
-    fn look_at_entry(&mut self, number: u32, out: &mut Written) -> Encoded<Written> {
-        let mut pause = Written::new(Function::new([]));
-        pause.put(&Instruction::Call(self.pause()));
+    fn look_at_entry(&mut self, number: u32, out: &mut Written) -> Encoded<()> {
+        let ty = self.type_index(self.parts.own_type(number))?;
+        let parameters = self.parts.parameters(number).len() as u32;
         self.is_used_up(&mut out.function);
         out.unlikely();
         out.put(&Instruction::If(BlockType::Empty));
-        for parameter in 0..self.parts.parameters(number).len() as u32 {
-            out.put(&Instruction::LocalGet(parameter));
-            pause.put(&Instruction::LocalGet(parameter));
-        }
-        let ty = self.type_index(self.parts.own_type(number))?;
-        out.put(&Instruction::ReturnCall(self.next_added()));
+        call_anew(parameters, self.next_added(), out);
         out.put(&Instruction::End);
-        pause.put(&Instruction::ReturnCall(self.moved(number)));
+        let mut pause = Written::new(Function::new([]));
+        pause.put(&Instruction::Call(self.pause()));
+        call_anew(parameters, self.moved(number), &mut pause);
         pause.put(&Instruction::End);
-        self.bodies.added.push(ty);
-        Ok(pause)
+        self.bodies.added.push((ty, pause));
+        Ok(())
+    }
+
+    /// Calls the host, and puts `cost` back, which is taken once more where the function goes on.
+    pub(super) fn pause_before(&self, cost: &Instruction, out: &mut Written) {
+        out.put(&Instruction::Call(self.pause()));
+        out.put(&Instruction::GlobalGet(self.counter()));
+        out.put(cost);
+        out.put(&Instruction::I64Add);
+        out.put(&Instruction::GlobalSet(self.counter()));
     }
 }
 
-/// What one pass of each loop of a function costs, in their order: its instructions, without those of
-/// loops within it.
-fn loop_costs(code: &[Operator], innermost: &[Option<usize>]) -> Vec<i64> {
-    let mut costs: Vec<i64> = Vec::new();
-    for (operator, innermost) in code.iter().zip(innermost) {
-        if let Some(cost) = innermost.and_then(|inner| costs.get_mut(inner)) {
-            *cost += 1;
-        }
-        if matches!(operator, Operator::Loop { .. }) {
-            costs.push(0);
-        }
+/// Ends the function by a call of `number`, with the first locals as its parameters.
+pub(super) fn call_anew(parameters: u32, number: u32, out: &mut Written) {
+    for parameter in 0..parameters {
+        out.put(&Instruction::LocalGet(parameter));
     }
-    costs
-        .iter()
-        .map(|cost| (*cost).clamp(1, MOST_COST))
-        .collect()
+    out.put(&Instruction::ReturnCall(number));
 }

@@ -43,7 +43,7 @@ pub(super) fn recursive(parts: &Parts) -> Result<Recursive, RewriteError> {
     let mut graph = vec![Vec::new(); functions + parts.types as usize];
     let by_type =
         |ty: u32| functions as u32 + parts.same_type.get(ty as usize).copied().unwrap_or(ty);
-    for (i, body) in parts.bodies.iter().enumerate() {
+    for (i, (body, _)) in parts.bodies.iter().enumerate() {
         let mut calls = Vec::new();
         each::<RewriteError>(body, |operator, innermost| {
             match operator {

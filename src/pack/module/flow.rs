@@ -152,7 +152,7 @@ impl Next {
 /// begins: behind its `else`, or its end.
 pub(super) struct Ends {
     pub(super) end: Vec<usize>,
-    otherwise: Vec<usize>,
+    pub(super) otherwise: Vec<usize>,
 }
 
 impl Ends {

@@ -6,20 +6,37 @@ use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 use wasmparser::{Operator, ValType as Local};
 
-use super::bodies::Written;
+use super::bodies::{Written, call_anew};
 use super::flow::local;
 use super::outline::Outlined;
 use super::rewrite::{Encoded, Meter};
+use super::source::Source;
 
 impl Meter<'_> {
-    /// The call of a loop that is a function. Where it leaves by a label outside, its first result is which
-    /// one, counted from one.
-    pub(super) fn loop_call(
+    /// A loop of `source` as a function, and its call. When the counter is used up the function ends, as
+    /// those with continuations do (`continuations`); since it begins at the loop's head, it is its own continuation.
+    pub(super) fn outlined_loop(
         &mut self,
         own: &Outlined,
-        locals: &[Local],
+        source: &Source,
         out: &mut Written,
     ) -> Encoded<()> {
+        let number = self.next_added();
+        let cost = source.cost(own.start);
+        let inside = &source.code[own.start + 1..=own.end];
+        let written = self.loop_body(own, inside, &source.locals, cost)?;
+        let ty = self.loop_call(own, &source.locals, out)?;
+        let mut pause = Written::new(Function::new([]));
+        self.pause_before(&Instruction::I64Const(cost), &mut pause);
+        call_anew(own.takes.len() as u32, number, &mut pause);
+        pause.put(&Instruction::End);
+        self.bodies.added.extend([(ty, written), (ty, pause)]);
+        Ok(())
+    }
+
+    /// The call of a loop that is the function added next. Gives its type. Where it leaves by a label outside, its first result is which
+    /// one, counted from one.
+    fn loop_call(&mut self, own: &Outlined, locals: &[Local], out: &mut Written) -> Encoded<u32> {
         let mut gives = Vec::new();
         if !own.exits.is_empty() {
             gives.push(ValType::I32);
@@ -27,15 +44,13 @@ impl Meter<'_> {
         gives.extend(self.types_of(&own.gives, locals)?);
         let takes = self.types_of(&own.takes, locals)?;
         let ty = self.bodies.ty(takes, gives);
-        let number = self.next_added();
-        self.bodies.added.push(self.loop_type(ty));
         if own.exits.len() > 1 {
             out.put(&Instruction::Block(BlockType::Empty));
         }
         for local in &own.takes {
             out.put(&Instruction::LocalGet(*local));
         }
-        out.put(&Instruction::Call(number));
+        out.put(&Instruction::Call(self.next_added()));
         for local in own.gives.iter().rev() {
             out.put(&Instruction::LocalSet(*local));
         }
@@ -50,11 +65,11 @@ impl Meter<'_> {
                 out.put(&Instruction::End);
             }
         }
-        Ok(())
+        Ok(self.added_type(ty))
     }
 
     /// A loop as a function. `inside` are its instructions, its end included.
-    pub(super) fn loop_body(
+    fn loop_body(
         &mut self,
         own: &Outlined,
         inside: &[Operator],
@@ -86,7 +101,12 @@ impl Meter<'_> {
             Some(place as u32 + 1)
         };
         out.put(&Instruction::Loop(BlockType::Empty));
-        self.point(&mut out, cost);
+        self.take(&mut out.function, cost);
+        self.is_used_up(&mut out.function);
+        out.unlikely();
+        out.put(&Instruction::If(BlockType::Empty));
+        call_anew(own.takes.len() as u32, self.next_added() + 1, &mut out);
+        out.put(&Instruction::End);
         // How many blocks are open within the loop.
         let mut depth = 0;
         for operator in inside {

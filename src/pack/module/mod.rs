@@ -20,6 +20,7 @@
 
 mod bodies;
 mod calls;
+mod continuations;
 mod flow;
 mod loops;
 mod nesting;
@@ -28,6 +29,7 @@ mod parts;
 mod pieces;
 mod rewrite;
 mod scc;
+mod source;
 
 pub(crate) use rewrite::{CALL, COUNTER, GIVE_WAY, TICK, metered};
 

@@ -14,7 +14,7 @@ use wasmparser::{BlockType, Operator, ValType};
 use super::flow::{Ends, Flow, changes, local};
 
 /// From so many instructions on a function is large.
-pub(super) const LARGE: usize = 2_000;
+pub(super) const LARGE: usize = 5_000;
 /// The most locals that a loop is given, or gives back.
 const MOST_LOCALS: usize = 12;
 

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ElementItems, FunctionBody, KnownCustom, Name, Operator,
-    Parser, Payload, SubType, TypeRef, ValType,
+    BinaryReaderError, CompositeInnerType, ElementItems, FuncToValidate, FuncType, FunctionBody,
+    KnownCustom, Name, Operator, Parser, Payload, SubType, TypeRef, ValType, ValidPayload,
+    Validator, ValidatorResources, WasmFeatures,
 };
 
 use super::RewriteError;
@@ -23,16 +24,16 @@ pub(super) struct Parts<'a> {
     pub(super) function_types: Vec<u32>,
     /// Each function's type as the module numbers it.
     own_types: Vec<u32>,
-    /// Each type's parameters, if it is a function's.
-    parameters: Vec<Vec<ValType>>,
+    /// Each type's parameters and results, if it is a function's.
+    signatures: Vec<FuncType>,
     /// The first of the types that are equal to each.
     pub(super) same_type: Vec<u32>,
     /// Functions that can be called by other ways than by their number.
     pub(super) address_taken: Vec<bool>,
     /// CPython's function that calls a Python object, where the module names its functions.
     pub(super) call: Option<u32>,
-    /// The bodies of those that are not imported.
-    pub(super) bodies: Vec<FunctionBody<'a>>,
+    /// The bodies of those that are not imported, and what it takes to validate them.
+    pub(super) bodies: Vec<(FunctionBody<'a>, FuncToValidate<ValidatorResources>)>,
 }
 
 impl<'a> Parts<'a> {
@@ -41,8 +42,13 @@ impl<'a> Parts<'a> {
         let mut seen: HashMap<SubType, u32> = HashMap::new();
         let mut taken = Vec::new();
         let mut related = false;
+        let mut validator = Validator::new_with_features(WasmFeatures::all());
         for payload in Parser::new(0).parse_all(module) {
-            match payload? {
+            let payload = payload?;
+            if let ValidPayload::Func(function, body) = validator.payload(&payload)? {
+                parts.bodies.push((body, function));
+            }
+            match payload {
                 Payload::TypeSection(section) => {
                     for group in section {
                         let group = group?;
@@ -50,11 +56,11 @@ impl<'a> Parts<'a> {
                         for ty in group.into_types() {
                             related |= ty.supertype_idx.is_some();
                             let number = parts.types;
-                            let parameters = match &ty.composite_type.inner {
-                                CompositeInnerType::Func(function) => function.params().to_vec(),
-                                _ => Vec::new(),
+                            let signature = match &ty.composite_type.inner {
+                                CompositeInnerType::Func(function) => function.clone(),
+                                _ => FuncType::new([], []),
                             };
-                            parts.parameters.push(parameters);
+                            parts.signatures.push(signature);
                             let first = *seen.entry(ty).or_insert(number);
                             parts.same_type.push(first);
                             parts.types += 1;
@@ -110,7 +116,6 @@ impl<'a> Parts<'a> {
                         }
                     }
                 }
-                Payload::CodeSectionEntry(body) => parts.bodies.push(body),
                 Payload::CustomSection(section) => {
                     if let KnownCustom::Name(names) = section.as_known() {
                         parts.call = named(names);
@@ -119,7 +124,7 @@ impl<'a> Parts<'a> {
                 _ => {}
             }
         }
-        for body in &parts.bodies {
+        for (body, _) in &parts.bodies {
             let mut code = body.get_operators_reader()?;
             while !code.eof() {
                 taken.extend(reference(&code.read()?));
@@ -150,8 +155,16 @@ impl<'a> Parts<'a> {
 
     /// The types of function `number`'s parameters.
     pub(super) fn parameters(&self, number: u32) -> &[ValType] {
-        let parameters = self.parameters.get(self.own_type(number) as usize);
-        parameters.map_or(&[], Vec::as_slice)
+        self.signature(number).map_or(&[], FuncType::params)
+    }
+
+    /// The types of function `number`'s results.
+    pub(super) fn results(&self, number: u32) -> &[ValType] {
+        self.signature(number).map_or(&[], FuncType::results)
+    }
+
+    fn signature(&self, number: u32) -> Option<&FuncType> {
+        self.signatures.get(self.own_type(number) as usize)
     }
 
     /// Function `number`'s type, as the module numbers it.

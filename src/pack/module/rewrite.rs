@@ -12,6 +12,7 @@ use wasmparser::Parser;
 use super::RewriteError;
 use super::bodies::Bodies;
 use super::calls::{Recursive, recursive};
+use super::continuations::BUSY;
 use super::outline::LARGE;
 use super::parts::Parts;
 
@@ -31,14 +32,15 @@ pub(crate) const CALL: (&str, &str) = ("PyObject_CallNoArgs", "codeact_call");
 /// `module` with meter points and without custom sections. Without `points` it has what goes with them and
 /// none of them: what metering costs is measured against that.
 pub(crate) fn metered(module: &[u8], points: bool) -> Result<Vec<u8>, RewriteError> {
-    rewritten(module, points, LARGE)
+    rewritten(module, points, LARGE, BUSY)
 }
 
-/// As [`metered`]; a function is large from so many instructions on.
+/// As [`metered`]. A function is large from so many instructions on, a loop busy from so many locals on.
 pub(super) fn rewritten(
     module: &[u8],
     points: bool,
     large: usize,
+    busy: usize,
 ) -> Result<Vec<u8>, RewriteError> {
     let parts = Parts::read(module)?;
     let mut meter = Meter {
@@ -46,6 +48,7 @@ pub(super) fn rewritten(
         parts,
         points,
         large,
+        busy,
         bodies: Bodies::default(),
         seen: Vec::new(),
     };
@@ -80,6 +83,7 @@ pub(super) struct Meter<'a> {
     pub(super) recursive: Recursive,
     pub(super) points: bool,
     pub(super) large: usize,
+    pub(super) busy: usize,
     /// The code, made before the rest: its functions' types come before it.
     pub(super) bodies: Bodies,
     seen: Vec<SectionId>,
@@ -131,7 +135,7 @@ impl Reencode for Meter<'_> {
         utils::parse_function_section(self, functions, section)?;
         let [pause, _, _, piece] = self.types();
         functions.function(piece).function(piece).function(pause);
-        for ty in &self.bodies.added {
+        for ty in &self.bodies.added_types {
             functions.function(*ty);
         }
         Ok(())
@@ -143,12 +147,14 @@ impl Reencode for Meter<'_> {
         section: wasmparser::GlobalSectionReader<'_>,
     ) -> Encoded<()> {
         utils::parse_global_section(self, globals, section)?;
-        let counter = GlobalType {
+        let number = GlobalType {
             val_type: ValType::I64,
             mutable: true,
             shared: false,
         };
-        globals.global(counter, &ConstExpr::i64_const(0));
+        for _ in 0..=self.bodies.keeping {
+            globals.global(number, &ConstExpr::i64_const(0));
+        }
         Ok(())
     }
 
@@ -204,8 +210,8 @@ impl Meter<'_> {
         [0, 1, 2, 3].map(|n| self.parts.types + n)
     }
 
-    /// The type that is added for a loop that has become a function.
-    pub(super) fn loop_type(&self, place: u32) -> u32 {
+    /// The type of an added function that is at `place` in [`Bodies::types`].
+    pub(super) fn added_type(&self, place: u32) -> u32 {
         let [.., last] = self.types();
         last + 1 + place
     }
@@ -220,6 +226,12 @@ impl Meter<'_> {
 
     pub(super) fn counter(&self) -> u32 {
         self.parts.globals
+    }
+
+    /// The global that keeps a local, while a function is not there that has it (`continuations`).
+    pub(super) fn keeping(&mut self, local: u32) -> u32 {
+        self.bodies.keeping = self.bodies.keeping.max(local + 1);
+        self.counter() + 1 + local
     }
 
     pub(super) fn tick(&self) -> u32 {

@@ -1,4 +1,5 @@
-//! Loops that become functions do what they did, and cost what they cost.
+//! Loops that become functions, and functions that are continued in their loops, do what they did, and cost what
+//! they cost.
 
 use proptest::prelude::*;
 use wasmparser::{BinaryReaderError, Operator};
@@ -12,7 +13,7 @@ use super::{module, rewritten, run};
 fn loops_of(body: &str) -> Vec<Outlined> {
     let parsed = wat::parse_str(module(body)).unwrap();
     let parts = Parts::read(&parsed).unwrap();
-    let function = &parts.bodies[0];
+    let (function, _) = &parts.bodies[0];
     let mut code: Vec<Operator> = Vec::new();
     each::<BinaryReaderError>(function, |operator, _| {
         code.push(operator);
@@ -184,6 +185,101 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     prop::collection::vec(piece, 1..8)
 }
 
+/// A module whose loops call the host from where they are, one whose loops are functions, and one whose
+/// functions are continued, where that can be.
+fn ways(wat: &str) -> [Vec<u8>; 3] {
+    let parsed = wat::parse_str(wat).unwrap();
+    let never = usize::MAX;
+    [(never, never), (0, never), (never, 0)]
+        .map(|(large, busy)| rewritten(&parsed, true, large, busy).unwrap())
+}
+
+/// A module with a function `work` of this body, that takes `$n`, has `$i` and `$sum`, and gives a number. There are ten
+/// passes of `$sum = $sum * 3 + $i` in place of each `LOOP`.
+fn work(body: &str) -> String {
+    let passes = "(local.set $i (i32.const 10))
+        loop
+            (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 3)) (local.get $i)))
+            (br_if 0 (local.tee $i (i32.sub (local.get $i) (i32.const 1))))
+        end";
+    let body = body.replace("LOOP", &format!("{passes} "));
+    module(&format!(
+        r#"(type $two (func (param i32) (result i32)))
+        (func (export "work") (param $n i32) (result i32) (local $i i32) (local $sum i32)
+            {body})"#
+    ))
+}
+
+#[test]
+fn a_function_goes_on_in_each_of_its_loops() {
+    for (name, body) in [
+        ("the first of two", "LOOP LOOP (local.get $sum)"),
+        (
+            "a half that has none, behind another",
+            "LOOP (if (local.get $n) (then (local.set $sum (i32.const 5))) (else LOOP)) (local.get $sum)",
+        ),
+        (
+            "both halves of one that gives a number",
+            "(if (result i32) (local.get $n) (then LOOP (local.get $i)) (else LOOP (local.get $sum)))",
+        ),
+        (
+            "a half in a loop that calls",
+            "loop (call $nothing)
+                (if (i32.and (local.get $n) (i32.const 1)) (then LOOP) (else (local.set $sum (i32.const 9))))
+                (br_if 0 (local.tee $n (i32.shr_u (local.get $n) (i32.const 1))))
+            end (local.get $sum)",
+        ),
+        (
+            "by a table of labels",
+            "block block block (br_table 0 1 2 (local.get $n)) end LOOP end LOOP end LOOP (local.get $sum)",
+        ),
+    ] {
+        let [left, _, continued] = ways(&work(body));
+        assert!(continued.len() > left.len(), "{name}");
+        for n in [0, 1, 2, 11] {
+            let plain = outcome(&left, n, 1 << 40);
+            for slice in [1, 7, 40, 1 << 40] {
+                assert_eq!(outcome(&continued, n, slice), plain, "{name}, {n}, {slice}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_function_is_not_continued_where_something_would_be_lost() {
+    let mut deep = "block ".repeat(20_000) + "LOOP" + &"end ".repeat(20_000);
+    deep += "(local.get $sum)";
+    for (name, body) in [
+        (
+            "an operand under the loop",
+            "(local.get $n) LOOP (i32.add (local.get $sum))",
+        ),
+        (
+            "an operand under a block around it",
+            "(local.get $n) block LOOP end (i32.add (local.get $sum))",
+        ),
+        (
+            "a block that takes an operand",
+            "(local.get $n) (block (type $two) (local.set $sum) LOOP (local.get $sum))",
+        ),
+        (
+            "what nothing comes to",
+            "block (br 0) LOOP end (local.get $sum)",
+        ),
+        ("a depth that would overflow the stack", &deep),
+    ] {
+        let [left, _, continued] = ways(&work(body));
+        assert_eq!(continued.len(), left.len(), "{name}");
+        if body.len() < 1000 {
+            assert_eq!(
+                outcome(&continued, 3, 1),
+                outcome(&left, 3, 1 << 40),
+                "{name}"
+            );
+        }
+    }
+}
+
 /// What `work` gives, what it has made of the memory, and what it cost.
 fn outcome(module: &[u8], n: i32, slice: i64) -> (i32, Vec<u8>, i64) {
     let mut running = run(module, slice, u32::MAX);
@@ -199,7 +295,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(150))]
 
     #[test]
-    fn loops_do_as_functions_what_they_did(
+    fn loops_do_what_they_did_and_cost_what_they_cost(
         pieces in pieces(),
         n in any::<i32>(),
         slice in 1_i64..500,
@@ -217,15 +313,17 @@ proptest! {
                 (i32.add (i32.xor (local.get $n) (local.get $a))
                     (i32.mul (local.get $b) (i32.add (local.get $c) (i32.wrap_i64 (local.get $w))))))"#
         ));
-        let parsed = wat::parse_str(&wat).unwrap();
-        let left = rewritten(&parsed, true, usize::MAX).unwrap();
-        let moved = rewritten(&parsed, true, 0).unwrap();
+        let [left, moved, continued] = ways(&wat);
         let has_loops = wat.contains("loop\n");
         prop_assert_eq!(moved.len() > left.len(), has_loops);
+        let all_are_continued = has_loops && !wat.contains("call $bump");
+        prop_assert!(continued.len() > left.len() || !all_are_continued);
         // However often the host is called, which is never with so large a slice.
         let plain = outcome(&left, n, 1 << 40);
-        for (module, slice) in [(&left, slice), (&moved, slice), (&moved, 1 << 40)] {
-            prop_assert_eq!(&plain, &outcome(module, n, slice), "slices of {}", slice);
+        for module in [&left, &moved, &continued] {
+            for slice in [slice, 1 << 40] {
+                prop_assert_eq!(&plain, &outcome(module, n, slice), "slices of {}", slice);
+            }
         }
     }
 }

@@ -1,0 +1,398 @@
+//! Functions that end when the counter is used up in one of their loops, and go on there as another function.
+//!
+//! A call to the host within a loop that has no call else, even one that hardly ever comes, makes the compiler
+//! keep what the loop works with on the stack, since a call may overwrite all registers but five. What ends
+//! the function costs nothing. So at the head of such a loop, with the counter used up, the function puts its locals
+//! into globals and ends by a tail call of its continuation. That calls the host, takes the locals back, and is
+//! the same code once more, which begins by way of the blocks around that loop. It ends and goes on in the same way.
+
+use std::collections::HashSet;
+use std::ops::Range;
+
+use wasm_encoder::reencode::Reencode;
+use wasm_encoder::{BlockType, Function, Instruction, ValType};
+use wasmparser::{Operator, ValType as Local};
+
+use super::bodies::Written;
+use super::flow::{Ends, Flow, local};
+use super::rewrite::{Encoded, Meter};
+use super::source::Source;
+
+/// The most locals of a function with a continuation. There are as many globals to keep them in.
+const MOST_LOCALS: usize = 256;
+
+/// The most blocks of such a function that are in one another: a continuation is written block by block.
+const MOST_NESTED: usize = 200;
+/// A loop is busy that works with so many locals or more. For fewer there is room in the registers that a
+/// call leaves alone.
+pub(super) const BUSY: usize = 4;
+
+/// A continuation's parameter that tells where it goes on: the number of the loop, or 0 when it is there.
+const AT: u32 = 0;
+/// Its parameter that tells what a pass of that loop costs.
+const COST: u32 = 1;
+/// So much further on are the locals of the function that it continues.
+const SHIFT: u32 = 2;
+
+/// A function that has a continuation.
+pub(super) struct Continued<'a> {
+    source: &'a Source<'a>,
+    ends: Ends,
+    flow: Flow,
+    /// Where the loops begin at which it can go on. Such a loop's number is its place here, counted from one.
+    heads: Vec<usize>,
+    /// The continuation's number.
+    continuation: u32,
+}
+
+impl<'a> Continued<'a> {
+    /// `None` where no busy loop is without calls, or the function branches as exceptions do, has references or
+    /// vectors, or very many locals, or is nested very deeply. `begins_empty` tells for each instruction whether a block that begins there
+    /// does so with nothing on the operand stack: a continuation could not bring back what is there.
+    pub(super) fn of(
+        source: &'a Source<'a>,
+        begins_empty: &[bool],
+        busy: usize,
+        continuation: u32,
+    ) -> Option<Self> {
+        let plain = |local: &Local| !matches!(local, Local::Ref(_) | Local::V128);
+        if source.locals.len() > MOST_LOCALS || !source.locals.iter().all(plain) {
+            return None;
+        }
+        let ends = Ends::of(&source.code)?;
+        let inside = |start: usize| &source.code[start..ends.end[start]];
+        let mut heads = Vec::new();
+        let mut open = Vec::new();
+        for (at, operator) in source.code.iter().enumerate() {
+            match operator {
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                    let empty = begins_empty[at] && open.last().is_none_or(|empty| *empty);
+                    open.push(empty);
+                    if open.len() > MOST_NESTED {
+                        return None;
+                    }
+                    let is_loop = matches!(operator, Operator::Loop { .. });
+                    if is_loop && empty && !inside(at).iter().any(is_call) {
+                        heads.push(at);
+                    }
+                }
+                Operator::End => {
+                    open.pop();
+                }
+                _ => {}
+            }
+        }
+        if heads.is_empty() {
+            return None;
+        }
+        let flow = Flow::of(&source.code, &ends, source.locals.len())?;
+        heads.retain(|head| {
+            let used = inside(*head).iter().filter_map(local);
+            let live: HashSet<_> = used.filter(|used| flow.is_live(head + 1, *used)).collect();
+            live.len() >= busy
+        });
+        (!heads.is_empty()).then_some(Self {
+            source,
+            flow,
+            ends,
+            heads,
+            continuation,
+        })
+    }
+
+    /// The number of the loop that begins at `start`, if the function can go on there.
+    fn number(&self, start: usize) -> Option<u32> {
+        let place = self.heads.binary_search(&start).ok()?;
+        Some(place as u32 + 1)
+    }
+
+    /// The numbers of the loops that begin from instruction `from` on and before `to`.
+    fn within(&self, from: usize, to: usize) -> Range<u32> {
+        let number = |at| self.heads.partition_point(|head| *head < at) as u32 + 1;
+        number(from)..number(to)
+    }
+
+    /// The locals that are looked at in or after the loop that begins at `head`, and their types.
+    fn live(&self, head: usize) -> impl Iterator<Item = (u32, Local)> {
+        let live = move |(local, _): &(u32, Local)| self.flow.is_live(head + 1, *local);
+        (0..).zip(self.source.locals.iter().copied()).filter(live)
+    }
+}
+
+/// Whether it is a call when it is written.
+fn is_call(operator: &Operator) -> bool {
+    matches!(
+        operator,
+        Operator::Call { .. }
+            | Operator::CallIndirect { .. }
+            | Operator::CallRef { .. }
+            | Operator::MemoryCopy { .. }
+            | Operator::MemoryFill { .. }
+    )
+}
+
+/// A continuation that is being written.
+struct Writing<'w, 'a> {
+    of: &'w Continued<'a>,
+    out: Written,
+    /// How many blocks are open in it.
+    depth: u32,
+    /// The blocks of the function it continues that are open: how many were open in it when each was opened.
+    open: Vec<u32>,
+    /// How many of them are loops.
+    loops: u32,
+}
+
+impl Writing<'_, '_> {
+    fn put(&mut self, instruction: &Instruction) {
+        self.out.put(instruction);
+    }
+
+    /// Whether it can come to what is before `at` once more: not where it has not been in a loop by then.
+    fn comes_to(&self, at: usize) -> bool {
+        self.loops > 0 || !self.of.within(0, at).is_empty()
+    }
+
+    /// The label of the function that is continued, as it is here.
+    fn label(&self, label: u32) -> u32 {
+        let place = self.open.len().checked_sub(label as usize + 1);
+        place.map_or(self.depth, |place| self.depth - 1 - self.open[place])
+    }
+}
+
+impl Meter<'_> {
+    /// The meter point at the head of a loop, in a function with a continuation. Its locals are `shift` further on.
+    pub(super) fn head(&mut self, of: &Continued, start: usize, shift: u32, out: &mut Written) {
+        let cost = of.source.cost(start);
+        let Some(number) = of.number(start) else {
+            return self.point(out, cost);
+        };
+        self.take(&mut out.function, cost);
+        self.is_used_up(&mut out.function);
+        out.unlikely();
+        out.put(&Instruction::If(BlockType::Empty));
+        for (local, ty) in of.live(start) {
+            let global = self.keeping(local);
+            let mut out = out.function.instructions();
+            out.local_get(local + shift);
+            match ty {
+                Local::I32 => out.i64_extend_i32_u(),
+                Local::F32 => out.i32_reinterpret_f32().i64_extend_i32_u(),
+                Local::F64 => out.i64_reinterpret_f64(),
+                _ => &mut out,
+            };
+            out.global_set(global);
+        }
+        out.put(&Instruction::I32Const(number as i32));
+        out.put(&Instruction::I64Const(cost));
+        out.put(&Instruction::ReturnCall(of.continuation));
+        out.put(&Instruction::End);
+    }
+
+    /// Adds the continuation.
+    pub(super) fn continuation(&mut self, of: &Continued) -> Encoded<()> {
+        let mut gives = Vec::new();
+        for result in self.parts.results(of.source.number).to_vec() {
+            gives.push(self.val_type(result)?);
+        }
+        let mut locals = Vec::new();
+        for local in &of.source.locals {
+            locals.push(self.val_type(*local)?);
+        }
+        let mut writing = Writing {
+            of,
+            out: Written::new(Function::new_with_locals_types(locals)),
+            depth: 0,
+            open: Vec::new(),
+            loops: 0,
+        };
+        self.pause_before(&Instruction::LocalGet(COST), &mut writing.out);
+        self.take_back(&mut writing);
+        self.blocks(&mut writing, 0, of.source.code.len() - 1)?;
+        writing.put(&Instruction::End);
+        let takes = vec![ValType::I32, ValType::I64];
+        let ty = self.bodies.ty(takes, gives);
+        let ty = self.added_type(ty);
+        self.bodies.added.push((ty, writing.out));
+        Ok(())
+    }
+
+    /// All locals that are live at any of the loops: what is not live at this one is not looked at.
+    fn take_back(&mut self, writing: &mut Writing) {
+        let heads = writing.of.heads.iter();
+        let mut locals: Vec<_> = heads.flat_map(|head| writing.of.live(*head)).collect();
+        locals.sort_unstable_by_key(|(local, _)| *local);
+        locals.dedup();
+        for (local, ty) in locals {
+            let global = self.keeping(local);
+            let mut out = writing.out.function.instructions();
+            out.global_get(global);
+            match ty {
+                Local::I32 => out.i32_wrap_i64(),
+                Local::F32 => out.i32_wrap_i64().f32_reinterpret_i32(),
+                Local::F64 => out.f64_reinterpret_i64(),
+                _ => &mut out,
+            };
+            out.local_set(local + SHIFT);
+        }
+    }
+
+    /// The instructions from `from` on and before `to`: all of a block's, or of one half of an `if`'s.
+    fn blocks(&mut self, writing: &mut Writing, from: usize, to: usize) -> Encoded<()> {
+        // The blocks among them with loops to go on at.
+        let mut blocks = Vec::new();
+        let mut at = from;
+        while at < to {
+            if matches!(
+                writing.of.source.code[at],
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. }
+            ) {
+                let end = writing.of.ends.end[at];
+                if !writing.of.within(at, end).is_empty() {
+                    blocks.push((at, end));
+                }
+                at = end;
+            }
+            at += 1;
+        }
+        // What comes before each is passed over on the way to a loop in it or further on.
+        let passed_over = |writing: &Writing, start| start > from && writing.comes_to(start);
+        for (start, end) in blocks.iter().rev() {
+            if passed_over(writing, *start) {
+                // What comes before an `if` gives its condition.
+                let gives = match writing.of.source.code[*start] {
+                    Operator::If { .. } => BlockType::Result(ValType::I32),
+                    _ => BlockType::Empty,
+                };
+                (writing.out.function.instructions())
+                    .local_get(AT)
+                    .i32_const(writing.of.within(*start, *end).start as i32)
+                    .i32_lt_u()
+                    .if_(gives);
+                writing.depth += 1;
+            }
+        }
+        let mut behind = from;
+        for (start, end) in blocks {
+            let is_if = matches!(writing.of.source.code[start], Operator::If { .. });
+            let over = passed_over(writing, start);
+            if over {
+                self.plain(writing, behind, start)?;
+            }
+            if over && is_if {
+                writing.put(&Instruction::Else);
+            }
+            if is_if {
+                // The half with the loop to go on at.
+                let half = writing.of.ends.otherwise[start];
+                (writing.out.function.instructions())
+                    .local_get(AT)
+                    .i32_const(writing.of.within(start, half).end as i32)
+                    .i32_lt_u();
+            }
+            if over {
+                writing.put(&Instruction::End);
+                writing.depth -= 1;
+            }
+            self.block(writing, start, end)?;
+            behind = end + 1;
+        }
+        self.plain(writing, behind, to)
+    }
+
+    /// A block, loop or `if` with a loop to go on at, or that is one.
+    fn block(&mut self, writing: &mut Writing, start: usize, end: usize) -> Encoded<()> {
+        let instruction = self.as_is(&writing.of.source.code[start])?;
+        writing.put(&instruction);
+        writing.open.push(writing.depth);
+        writing.depth += 1;
+        match writing.of.source.code[start] {
+            Operator::Loop { .. } => {
+                // Its own pass is under way already on the way to a loop in it.
+                let own = writing.of.number(start).unwrap_or(0) as i32;
+                let passes = !writing.of.within(start + 1, end).is_empty();
+                if passes {
+                    (writing.out.function.instructions())
+                        .local_get(AT)
+                        .i32_const(own)
+                        .i32_le_u()
+                        .if_(BlockType::Empty);
+                }
+                (writing.out.function.instructions())
+                    .i32_const(0)
+                    .local_set(AT);
+                self.head(writing.of, start, SHIFT, &mut writing.out);
+                if passes {
+                    writing.put(&Instruction::End);
+                }
+                writing.loops += 1;
+                self.blocks(writing, start + 1, end)?;
+                writing.loops -= 1;
+            }
+            Operator::If { .. } => {
+                let half = writing.of.ends.otherwise[start];
+                let any = writing.comes_to(start);
+                self.half(writing, any, start + 1, half)?;
+                if half < end {
+                    writing.put(&Instruction::Else);
+                    self.half(writing, any, half + 1, end)?;
+                }
+            }
+            _ => self.blocks(writing, start + 1, end)?,
+        }
+        writing.depth -= 1;
+        writing.open.pop();
+        writing.put(&Instruction::End);
+        Ok(())
+    }
+
+    /// One half of an `if`'s instructions: one has a loop to go on at, and whether it comes to `any` or only to that.
+    fn half(&mut self, writing: &mut Writing, any: bool, from: usize, to: usize) -> Encoded<()> {
+        if any || !writing.of.within(from, to).is_empty() {
+            return self.blocks(writing, from, to);
+        }
+        writing.put(&Instruction::Unreachable);
+        Ok(())
+    }
+
+    /// Instructions without a loop to go on at.
+    fn plain(&mut self, writing: &mut Writing, from: usize, to: usize) -> Encoded<()> {
+        let source = writing.of.source;
+        for at in from..to {
+            let operator = &source.code[at];
+            self.point_at_call(source, at, &mut writing.out);
+            let instruction = match operator {
+                Operator::LocalGet { local_index } => Instruction::LocalGet(local_index + SHIFT),
+                Operator::LocalSet { local_index } => Instruction::LocalSet(local_index + SHIFT),
+                Operator::LocalTee { local_index } => Instruction::LocalTee(local_index + SHIFT),
+                Operator::Br { relative_depth } => Instruction::Br(writing.label(*relative_depth)),
+                Operator::BrIf { relative_depth } => {
+                    Instruction::BrIf(writing.label(*relative_depth))
+                }
+                Operator::BrTable { targets } => {
+                    let labels: Result<Vec<_>, _> = (targets.targets())
+                        .map(|target| target.map(|target| writing.label(target)))
+                        .collect();
+                    Instruction::BrTable(labels?.into(), writing.label(targets.default()))
+                }
+                other => self.as_is(other)?,
+            };
+            writing.put(&instruction);
+            match operator {
+                Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                    writing.open.push(writing.depth);
+                    writing.depth += 1;
+                }
+                Operator::End => {
+                    writing.open.pop();
+                    writing.depth = writing.depth.saturating_sub(1);
+                }
+                _ => {}
+            }
+            if matches!(operator, Operator::Loop { .. }) {
+                self.point(&mut writing.out, source.cost(at));
+            }
+        }
+        Ok(())
+    }
+}

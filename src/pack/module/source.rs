@@ -1,0 +1,82 @@
+//! A function as it is read, before it is written again.
+
+use wasmparser::{
+    BinaryReaderError, FuncToValidate, FunctionBody, Operator, ValType, ValidatorResources,
+};
+
+use super::nesting::each;
+
+/// The most that one pass of a loop takes.
+const MOST_COST: i64 = 100;
+
+/// A function's instructions, and what is known of them.
+pub(super) struct Source<'a> {
+    /// The function's number.
+    pub(super) number: u32,
+    pub(super) code: Vec<Operator<'a>>,
+    /// The types of its parameters and locals.
+    pub(super) locals: Vec<ValType>,
+    /// For each instruction the loop it is in, counted in their order.
+    pub(super) innermost: Vec<Option<usize>>,
+    /// Where each loop begins, and what a pass of it takes from the counter.
+    pub(super) loops: Vec<(usize, i64)>,
+}
+
+impl<'a> Source<'a> {
+    pub(super) fn read(
+        number: u32,
+        body: &FunctionBody<'a>,
+        locals: Vec<ValType>,
+    ) -> Result<Self, BinaryReaderError> {
+        let mut source = Self {
+            number,
+            code: Vec::new(),
+            locals,
+            innermost: Vec::new(),
+            loops: Vec::new(),
+        };
+        each::<BinaryReaderError>(body, |operator, innermost| {
+            // A loop's instructions, without those of loops within it.
+            let inside = innermost.and_then(|inner| source.loops.get_mut(inner));
+            if let Some((_, cost)) = inside {
+                *cost = MOST_COST.min(*cost + 1);
+            }
+            if matches!(operator, Operator::Loop { .. }) {
+                source.loops.push((source.code.len(), 0));
+            }
+            source.code.push(operator);
+            source.innermost.push(innermost);
+            Ok(())
+        })?;
+        Ok(source)
+    }
+
+    /// What a pass of the loop that begins at `start` takes from the counter.
+    pub(super) fn cost(&self, start: usize) -> i64 {
+        let place = self.loops.binary_search_by_key(&start, |(start, _)| *start);
+        place.map_or(MOST_COST, |place| self.loops[place].1.max(1))
+    }
+}
+
+/// For each instruction whether a block that begins there can be reached, and begins with nothing on the
+/// operand stack, neither its own parameters nor what lies under them.
+pub(super) fn begins_empty(
+    body: &FunctionBody,
+    function: FuncToValidate<ValidatorResources>,
+) -> Result<Vec<bool>, BinaryReaderError> {
+    let mut validator = function.into_validator(Default::default());
+    validator.read_locals(&mut body.get_binary_reader())?;
+    let mut empty = Vec::new();
+    let mut code = body.get_operators_reader()?;
+    while !code.eof() {
+        let (operator, offset) = code.read_with_offset()?;
+        // An `if` takes its condition.
+        let taken = u32::from(matches!(operator, Operator::If { .. }));
+        let reached = validator
+            .get_control_frame(0)
+            .is_some_and(|frame| !frame.unreachable);
+        empty.push(reached && validator.operand_stack_height() == taken);
+        validator.op(offset, &operator)?;
+    }
+    Ok(empty)
+}
