@@ -21,7 +21,7 @@ const WASM_STACK: usize = 16 << 20;
 const HOST_STACK: usize = 2 << 20;
 
 /// Raised when what is compiled changes in a way the engine's settings do not show.
-const FORMAT: u32 = 8;
+const FORMAT: u32 = 9;
 
 /// How the pack's code is metered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

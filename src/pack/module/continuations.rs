@@ -47,8 +47,9 @@ pub(super) struct Continued<'a> {
 
 impl<'a> Continued<'a> {
     /// `None` where no busy loop is without calls, or the function branches as exceptions do, has references or
-    /// vectors, or very many locals, or is nested very deeply. `begins_empty` tells for each instruction whether a block that begins there
-    /// does so with nothing on the operand stack: a continuation could not bring back what is there.
+    /// vectors, or very many locals, or is nested very deeply. `begins_empty` tells for each instruction whether a
+    /// block that begins there does so with nothing on the operand stack: a continuation could not bring back
+    /// what is there.
     pub(super) fn of(
         source: &'a Source<'a>,
         begins_empty: &[bool],
@@ -86,10 +87,15 @@ impl<'a> Continued<'a> {
             return None;
         }
         let flow = Flow::of(&source.code, &ends, source.locals.len())?;
+        // All loops in a busy one: a call in them would be one in it.
+        let mut busy_until = 0;
         heads.retain(|head| {
             let used = inside(*head).iter().filter_map(local);
             let live: HashSet<_> = used.filter(|used| flow.is_live(head + 1, *used)).collect();
-            live.len() >= busy
+            if live.len() >= busy {
+                busy_until = busy_until.max(ends.end[*head]);
+            }
+            *head < busy_until
         });
         (!heads.is_empty()).then_some(Self {
             source,
@@ -148,7 +154,8 @@ impl Writing<'_, '_> {
         self.out.put(instruction);
     }
 
-    /// Whether it can come to what is before `at` once more: not where it has not been in a loop by then.
+    /// Whether it ever comes to what is just before `at`: on the way to where it goes on it passes that over, and
+    /// later it is only there again if a loop to go on at is before it, or it is in a loop.
     fn comes_to(&self, at: usize) -> bool {
         self.loops > 0 || !self.of.within(0, at).is_empty()
     }

@@ -3,9 +3,13 @@
 //! The module is rewritten before it is compiled, on the machine that runs it. Every path through it
 //! that can be long passes a meter point again and again: each loop's head, and enough entries of
 //! functions and calls by address that no circle of calls is without one (`calls`). A meter point takes from a counter, a
-//! global that only the host can reach besides, and calls the host when it is used up (`bodies`). Small loops
-//! of large functions become functions, and small functions look at the counter at their entries, which is for the
-//! compiler only (`outline`, `flow`, `loops`; `bodies`).
+//! global that only the host can reach besides, and calls the host when it is used up (`bodies`).
+//!
+//! What a call that hardly ever comes costs the code around it is most of what metering costs. So functions end
+//! where the counter is used up in a loop that calls nothing, and go on as another (`continuations`); small loops of
+//! large functions become functions (`outline`, `loops`; `flow` tells which locals are live); small functions look
+//! at the counter at their entries (`bodies`). Nothing of that changes what is used.
+//!
 //! Where the module names its functions, the one that calls a Python object is exported: a turn that is
 //! begun through it costs no compiling of a source that is always the same.
 //! Names and other custom sections are left out, above all the names of functions: they make a seventh

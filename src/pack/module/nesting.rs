@@ -16,7 +16,8 @@ pub(super) fn each<'a, E: From<BinaryReaderError>>(
         nesting.pass(&operator);
         look(operator, innermost)?;
     }
-    Ok(())
+    // Else blocks could be open still.
+    Ok(code.finish()?)
 }
 
 /// The type by which `operator` calls a function that it does not name.

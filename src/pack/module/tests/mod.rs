@@ -226,6 +226,13 @@ fn what_is_no_module_or_lacks_a_part_is_an_error() {
     // Cut anywhere but before its names, which it can do without.
     let whole = (9..good.len()).filter(|len| metered(&good[..*len], true).is_ok());
     assert_eq!(whole.count(), 1);
+    // A loop that has no end.
+    let closed = [0x03, 0x40, 0x01, 0x0b, 0x0b];
+    let mut open = wat::parse_str(module("(func loop nop end)")).unwrap();
+    metered(&open, true).unwrap();
+    let at = open.windows(5).position(|bytes| bytes == closed).unwrap();
+    open[at + 3] = 0x01;
+    assert!(metered(&open, true).is_err());
 }
 
 const BLOCKS: &str = r#"
