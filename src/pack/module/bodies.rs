@@ -109,8 +109,8 @@ impl Meter<'_> {
         body: &FunctionBody,
         function: FuncToValidate<ValidatorResources>,
     ) -> Encoded<Written> {
+        let (source, validator) = Source::read(number, body, function)?;
         let mut out = Written::new(self.new_function_with_parsed_locals(body)?);
-        let source = Source::read(number, body, self.parts.locals(number, body)?)?;
         if self.looks_at_entry(&source) {
             self.look_at_entry(number, &mut out)?;
         }
@@ -122,7 +122,7 @@ impl Meter<'_> {
         if self.points && source.code.len() >= self.large {
             own = outlined(&source.code, &source.locals);
         } else if self.points && !source.loops.is_empty() {
-            let empty = begins_empty(body, function)?;
+            let empty = begins_empty(body, validator)?;
             continued = Continued::of(&source, &empty, self.busy, self.next_added());
         }
         if let Some(continued) = &continued {

@@ -23,6 +23,8 @@ const MOST_LOCALS: usize = 256;
 
 /// The most blocks of such a function that are in one another: a continuation is written block by block.
 const MOST_NESTED: usize = 200;
+/// The most that all loops of such a function together put into globals.
+const MOST_KEPT: usize = 20_000;
 /// A loop is busy that works with so many locals or more. For fewer there is room in the registers that a
 /// call leaves alone.
 pub(super) const BUSY: usize = 4;
@@ -47,7 +49,7 @@ pub(super) struct Continued<'a> {
 
 impl<'a> Continued<'a> {
     /// `None` where no busy loop is without calls, or the function branches as exceptions do, has references or
-    /// vectors, or very many locals, or is nested very deeply. `begins_empty` tells for each instruction whether a
+    /// vectors, or very many locals, or is nested very deeply, or would be very long. `begins_empty` tells for each instruction whether a
     /// block that begins there does so with nothing on the operand stack: a continuation could not bring back
     /// what is there.
     pub(super) fn of(
@@ -97,13 +99,19 @@ impl<'a> Continued<'a> {
             }
             *head < busy_until
         });
-        (!heads.is_empty()).then_some(Self {
+        let continued = Self {
             source,
             flow,
             ends,
             heads,
             continuation,
-        })
+        };
+        let kept = continued
+            .heads
+            .iter()
+            .map(|head| continued.live(*head).count());
+        let kept: usize = kept.sum();
+        (!continued.heads.is_empty() && kept <= MOST_KEPT).then_some(continued)
     }
 
     /// The number of the loop that begins at `start`, if the function can go on there.
@@ -125,7 +133,7 @@ impl<'a> Continued<'a> {
     }
 }
 
-/// Whether it is a call when it is written.
+/// Whether it is a call when it is written. What else the compiler makes one of is rare in a loop.
 fn is_call(operator: &Operator) -> bool {
     matches!(
         operator,
@@ -226,11 +234,12 @@ impl Meter<'_> {
 
     /// All locals that are live at any of the loops: what is not live at this one is not looked at.
     fn take_back(&mut self, writing: &mut Writing) {
-        let heads = writing.of.heads.iter();
-        let mut locals: Vec<_> = heads.flat_map(|head| writing.of.live(*head)).collect();
-        locals.sort_unstable_by_key(|(local, _)| *local);
-        locals.dedup();
-        for (local, ty) in locals {
+        let of = writing.of;
+        for (local, ty) in (0..).zip(&of.source.locals) {
+            let mut heads = of.heads.iter();
+            if !heads.any(|head| of.flow.is_live(head + 1, local)) {
+                continue;
+            }
             let global = self.keeping(local);
             let mut out = writing.out.function.instructions();
             out.global_get(global);
@@ -316,18 +325,20 @@ impl Meter<'_> {
         match writing.of.source.code[start] {
             Operator::Loop { .. } => {
                 // Its own pass is under way already on the way to a loop in it.
-                let own = writing.of.number(start).unwrap_or(0) as i32;
+                let number = writing.of.number(start);
                 let passes = !writing.of.within(start + 1, end).is_empty();
                 if passes {
                     (writing.out.function.instructions())
                         .local_get(AT)
-                        .i32_const(own)
+                        .i32_const(number.unwrap_or(0) as i32)
                         .i32_le_u()
                         .if_(BlockType::Empty);
                 }
-                (writing.out.function.instructions())
-                    .i32_const(0)
-                    .local_set(AT);
+                if number.is_some() {
+                    (writing.out.function.instructions())
+                        .i32_const(0)
+                        .local_set(AT);
+                }
                 self.head(writing.of, start, SHIFT, &mut writing.out);
                 if passes {
                     writing.put(&Instruction::End);
@@ -353,7 +364,8 @@ impl Meter<'_> {
         Ok(())
     }
 
-    /// One half of an `if`'s instructions: one has a loop to go on at, and whether it comes to `any` or only to that.
+    /// One half of an `if`'s instructions. Unless it comes to `any` half, it does so only on the way to a loop to go
+    /// on at, and a half that has none is never run.
     fn half(&mut self, writing: &mut Writing, any: bool, from: usize, to: usize) -> Encoded<()> {
         if any || !writing.of.within(from, to).is_empty() {
             return self.blocks(writing, from, to);

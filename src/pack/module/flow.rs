@@ -2,6 +2,9 @@
 
 use wasmparser::Operator;
 
+/// The most words of 64 bits that tell where a function's locals are live: 128 MB.
+const MOST_WORDS: usize = 16 << 20;
+
 /// The locals that are live before each instruction: those whose values may still be looked at.
 pub(super) struct Flow {
     /// Rows of `words` words, a bit for each local; one row more than there are instructions.
@@ -10,15 +13,18 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// For a function of `locals` locals, parameters included. `None` where it names others, or is not
-    /// nested as it should.
+    /// For a function of `locals` locals, parameters included. `None` where it names others, is not nested as it
+    /// should, or is so large that it would take more than [`MOST_WORDS`].
     pub(super) fn of(code: &[Operator], ends: &Ends, locals: usize) -> Option<Self> {
         let is_there = |local: u32| (local as usize) < locals;
         if !code.iter().filter_map(local).all(is_there) {
             return None;
         }
-        let next = Next::of(code, ends)?;
         let words = locals.div_ceil(64);
+        if code.len().saturating_mul(words) > MOST_WORDS {
+            return None;
+        }
+        let next = Next::of(code, ends)?;
         let mut live = vec![0_u64; (code.len() + 1) * words];
         let mut row = vec![0_u64; words];
         loop {
@@ -156,8 +162,8 @@ pub(super) struct Ends {
 }
 
 impl Ends {
-    /// `None` where an instruction branches in a way that is not looked at here, which is that of exceptions
-    /// and casts.
+    /// `None` where an instruction branches in a way that is not looked at here, which is that of exceptions,
+    /// casts and stacks that are switched.
     pub(super) fn of(code: &[Operator]) -> Option<Self> {
         let mut ends = Self {
             end: vec![0; code.len()],
@@ -186,7 +192,7 @@ impl Ends {
     }
 }
 
-/// Whether `operator` branches, or is branched to, in a way that is not looked at here: that of exceptions and casts.
+/// Whether `operator` branches, or is branched to, in a way that is not looked at here.
 fn is_odd(operator: &Operator) -> bool {
     matches!(
         operator,
@@ -195,6 +201,9 @@ fn is_odd(operator: &Operator) -> bool {
             | Operator::Catch { .. }
             | Operator::CatchAll
             | Operator::Delegate { .. }
+            | Operator::Resume { .. }
+            | Operator::ResumeThrow { .. }
+            | Operator::ResumeThrowRef { .. }
             | Operator::BrOnNull { .. }
             | Operator::BrOnNonNull { .. }
             | Operator::BrOnCast { .. }

@@ -24,8 +24,8 @@ impl Meter<'_> {
         let number = self.next_added();
         let cost = source.cost(own.start);
         let inside = &source.code[own.start + 1..=own.end];
-        let written = self.loop_body(own, inside, &source.locals, cost)?;
-        let ty = self.loop_call(own, &source.locals, out)?;
+        let written = self.loop_body(own, inside, &source.locals, cost, number + 1)?;
+        let ty = self.loop_call(own, &source.locals, number, out)?;
         let mut pause = Written::new(Function::new([]));
         self.pause_before(&Instruction::I64Const(cost), &mut pause);
         call_anew(own.takes.len() as u32, number, &mut pause);
@@ -34,9 +34,15 @@ impl Meter<'_> {
         Ok(())
     }
 
-    /// The call of a loop that is the function added next. Gives its type. Where it leaves by a label outside, its first result is which
-    /// one, counted from one.
-    fn loop_call(&mut self, own: &Outlined, locals: &[Local], out: &mut Written) -> Encoded<u32> {
+    /// The call of a loop that is function `number`. Gives its type. Where it leaves by a label outside, its
+    /// first result is which one, counted from one.
+    fn loop_call(
+        &mut self,
+        own: &Outlined,
+        locals: &[Local],
+        number: u32,
+        out: &mut Written,
+    ) -> Encoded<u32> {
         let mut gives = Vec::new();
         if !own.exits.is_empty() {
             gives.push(ValType::I32);
@@ -50,7 +56,7 @@ impl Meter<'_> {
         for local in &own.takes {
             out.put(&Instruction::LocalGet(*local));
         }
-        out.put(&Instruction::Call(self.next_added()));
+        out.put(&Instruction::Call(number));
         for local in own.gives.iter().rev() {
             out.put(&Instruction::LocalSet(*local));
         }
@@ -68,13 +74,14 @@ impl Meter<'_> {
         Ok(self.added_type(ty))
     }
 
-    /// A loop as a function. `inside` are its instructions, its end included.
+    /// A loop as a function. `inside` are its instructions, its end included. It ends by a call of `pause`.
     fn loop_body(
         &mut self,
         own: &Outlined,
         inside: &[Operator],
         locals: &[Local],
         cost: i64,
+        pause: u32,
     ) -> Encoded<Written> {
         let mut numbers: HashMap<u32, u32> = (own.takes.iter().copied()).zip(0..).collect();
         let mut more = Vec::new();
@@ -105,7 +112,7 @@ impl Meter<'_> {
         self.is_used_up(&mut out.function);
         out.unlikely();
         out.put(&Instruction::If(BlockType::Empty));
-        call_anew(own.takes.len() as u32, self.next_added() + 1, &mut out);
+        call_anew(own.takes.len() as u32, pause, &mut out);
         out.put(&Instruction::End);
         // How many blocks are open within the loop.
         let mut depth = 0;

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use wasmparser::{
-    BinaryReaderError, CompositeInnerType, ElementItems, FuncToValidate, FuncType, FunctionBody,
-    KnownCustom, Name, Operator, Parser, Payload, SubType, TypeRef, ValType, ValidPayload,
-    Validator, ValidatorResources, WasmFeatures,
+    CompositeInnerType, ElementItems, FuncToValidate, FuncType, FunctionBody, KnownCustom, Name,
+    Operator, Parser, Payload, SubType, TypeRef, ValType, ValidPayload, Validator,
+    ValidatorResources, WasmFeatures,
 };
 
 use super::RewriteError;
@@ -137,20 +137,6 @@ impl<'a> Parts<'a> {
             }
         }
         Ok(parts)
-    }
-
-    /// The types of function `number`'s parameters and locals.
-    pub(super) fn locals(
-        &self,
-        number: u32,
-        body: &FunctionBody,
-    ) -> Result<Vec<ValType>, BinaryReaderError> {
-        let mut all = self.parameters(number).to_vec();
-        for local in body.get_locals_reader()? {
-            let (count, ty) = local?;
-            all.extend(std::iter::repeat_n(ty, count as usize));
-        }
-        Ok(all)
     }
 
     /// The types of function `number`'s parameters.

@@ -1,7 +1,8 @@
 //! A function as it is read, before it is written again.
 
 use wasmparser::{
-    BinaryReaderError, FuncToValidate, FunctionBody, Operator, ValType, ValidatorResources,
+    BinaryReaderError, FuncToValidate, FuncValidator, FunctionBody, Operator, ValType,
+    ValidatorResources,
 };
 
 use super::nesting::each;
@@ -23,15 +24,19 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
+    /// Reads `body`, and gives what can validate it: its locals are valid.
     pub(super) fn read(
         number: u32,
         body: &FunctionBody<'a>,
-        locals: Vec<ValType>,
-    ) -> Result<Self, BinaryReaderError> {
+        function: FuncToValidate<ValidatorResources>,
+    ) -> Result<(Self, Validator), BinaryReaderError> {
+        let mut validator = function.into_validator(Default::default());
+        validator.read_locals(&mut body.get_binary_reader())?;
+        let locals = 0..validator.len_locals();
         let mut source = Self {
             number,
             code: Vec::new(),
-            locals,
+            locals: locals.filter_map(|n| validator.get_local_type(n)).collect(),
             innermost: Vec::new(),
             loops: Vec::new(),
         };
@@ -48,7 +53,7 @@ impl<'a> Source<'a> {
             source.innermost.push(innermost);
             Ok(())
         })?;
-        Ok(source)
+        Ok((source, validator))
     }
 
     /// What a pass of the loop that begins at `start` takes from the counter.
@@ -58,24 +63,24 @@ impl<'a> Source<'a> {
     }
 }
 
-/// For each instruction whether a block that begins there can be reached, and begins with nothing on the
-/// operand stack, neither its own parameters nor what lies under them.
+pub(super) type Validator = FuncValidator<ValidatorResources>;
+
+/// For each instruction whether a block that begins there does so with nothing on the operand stack, neither its own
+/// parameters nor what lies under them, and the block that it is in comes to it.
 pub(super) fn begins_empty(
     body: &FunctionBody,
-    function: FuncToValidate<ValidatorResources>,
+    mut validator: Validator,
 ) -> Result<Vec<bool>, BinaryReaderError> {
-    let mut validator = function.into_validator(Default::default());
-    validator.read_locals(&mut body.get_binary_reader())?;
     let mut empty = Vec::new();
     let mut code = body.get_operators_reader()?;
     while !code.eof() {
         let (operator, offset) = code.read_with_offset()?;
         // An `if` takes its condition.
         let taken = u32::from(matches!(operator, Operator::If { .. }));
-        let reached = validator
+        let comes_to = validator
             .get_control_frame(0)
             .is_some_and(|frame| !frame.unreachable);
-        empty.push(reached && validator.operand_stack_height() == taken);
+        empty.push(comes_to && validator.operand_stack_height() == taken);
         validator.op(offset, &operator)?;
     }
     Ok(empty)

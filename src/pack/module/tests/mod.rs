@@ -226,6 +226,18 @@ fn what_is_no_module_or_lacks_a_part_is_an_error() {
     // Cut anywhere but before its names, which it can do without.
     let whole = (9..good.len()).filter(|len| metered(&good[..*len], true).is_ok());
     assert_eq!(whole.count(), 1);
+    // As many locals as can be written, and far more than may be.
+    let mut locals = wat::parse_str(module("(func (local i32) nop)")).unwrap();
+    metered(&locals, true).unwrap();
+    let at = (locals.windows(5))
+        .position(|bytes| bytes == [0x01, 0x01, 0x7f, 0x01, 0x0b])
+        .unwrap();
+    locals.splice(at + 1..at + 2, [0xff, 0xff, 0xff, 0xff, 0x0f]);
+    // The section and the body are four bytes longer.
+    for back in [1, 3] {
+        locals[at - back] += 4;
+    }
+    assert!(metered(&locals, true).is_err());
     // A loop that has no end.
     let closed = [0x03, 0x40, 0x01, 0x0b, 0x0b];
     let mut open = wat::parse_str(module("(func loop nop end)")).unwrap();
