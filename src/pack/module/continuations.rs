@@ -89,15 +89,10 @@ impl<'a> Continued<'a> {
             return None;
         }
         let flow = Flow::of(&source.code, &ends, source.locals.len())?;
-        // All loops in a busy one: a call in them would be one in it.
-        let mut busy_until = 0;
         heads.retain(|head| {
             let used = inside(*head).iter().filter_map(local);
             let live: HashSet<_> = used.filter(|used| flow.is_live(head + 1, *used)).collect();
-            if live.len() >= busy {
-                busy_until = busy_until.max(ends.end[*head]);
-            }
-            *head < busy_until
+            live.len() >= busy
         });
         let continued = Self {
             source,

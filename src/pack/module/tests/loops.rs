@@ -284,7 +284,6 @@ fn a_function_goes_on_in_each_of_its_loops() {
 fn some_functions_have_no_continuation() {
     let mut deep = "block ".repeat(20_000) + "LOOP" + &"end ".repeat(20_000);
     deep += "(local.get $sum)";
-    // The empty loops are in one that is busy.
     let many = "(local i64)".repeat(200)
         + "LOOP loop "
         + &"loop end ".repeat(200)
