@@ -6,7 +6,7 @@ use wasm_encoder::{
 };
 use wasmparser::{FuncToValidate, FunctionBody, Operator, ValidatorResources};
 
-use super::continuations::Continued;
+use super::continued::Continued;
 use super::nesting::called_type;
 use super::outline::outlined;
 use super::pieces::in_pieces;

@@ -12,7 +12,7 @@ use wasmparser::Parser;
 use super::RewriteError;
 use super::bodies::Bodies;
 use super::calls::{Recursive, recursive};
-use super::continuations::BUSY;
+use super::continued::BUSY;
 use super::outline::LARGE;
 use super::parts::Parts;
 
