@@ -31,7 +31,7 @@ pub(super) struct Bodies {
     pub(super) keeping: u32,
 }
 
-/// A function that is written, and where it branches to the host.
+/// A function that is written, and where its unlikely branches are.
 pub(super) struct Written {
     pub(super) function: Function,
     pub(super) cold: Vec<u32>,
@@ -193,12 +193,9 @@ impl Meter<'_> {
             return;
         }
         self.take(&mut out.function, cost);
-        self.is_used_up(&mut out.function);
-        out.unlikely();
-        (out.function.instructions())
-            .if_(BlockType::Empty)
-            .call(self.pause())
-            .end();
+        self.if_used_up(out);
+        out.put(&Instruction::Call(self.pause()));
+        out.put(&Instruction::End);
     }
 
     /// What meter points call when the counter is used up. It is a function of the module since the host's address
@@ -234,12 +231,14 @@ impl Meter<'_> {
             .global_set(counter);
     }
 
-    /// Puts on the stack whether the counter is used up.
-    pub(super) fn is_used_up(&self, out: &mut Function) {
-        out.instructions()
+    /// Opens the block for when the counter is used up, which it hardly ever is.
+    pub(super) fn if_used_up(&self, out: &mut Written) {
+        (out.function.instructions())
             .global_get(self.counter())
             .i64_const(0)
             .i64_lt_s();
+        out.unlikely();
+        out.put(&Instruction::If(BlockType::Empty));
     }
 
     /// The entry of function `number`, where it looks whether the counter is used up. If so a function that
@@ -248,9 +247,7 @@ impl Meter<'_> {
     fn look_at_entry(&mut self, number: u32, out: &mut Written) -> Encoded<()> {
         let ty = self.type_index(self.parts.own_type(number))?;
         let parameters = self.parts.parameters(number).len() as u32;
-        self.is_used_up(&mut out.function);
-        out.unlikely();
-        out.put(&Instruction::If(BlockType::Empty));
+        self.if_used_up(out);
         call_anew(parameters, self.next_added(), out);
         out.put(&Instruction::End);
         let mut pause = Written::new(Function::new([]));

@@ -27,7 +27,7 @@ struct Writing<'w, 'a> {
     out: Written,
     /// How many blocks are open in it.
     depth: u32,
-    /// The blocks of the function it continues that are open: how many were open in it when each was opened.
+    /// For each open block of the function that it continues, how many were open in it when that began.
     open: Vec<u32>,
     /// How many of them are loops.
     loops: u32,
@@ -59,9 +59,7 @@ impl Meter<'_> {
             return self.point(out, cost);
         };
         self.take(&mut out.function, cost);
-        self.is_used_up(&mut out.function);
-        out.unlikely();
-        out.put(&Instruction::If(BlockType::Empty));
+        self.if_used_up(out);
         for (local, ty) in of.live(start) {
             let global = self.keeping(local);
             let mut out = out.function.instructions();

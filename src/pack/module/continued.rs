@@ -14,7 +14,7 @@ const MOST_LOCALS: usize = 256;
 const MOST_NESTED: usize = 200;
 /// The most that all loops of such a function together put into globals.
 const MOST_KEPT: usize = 20_000;
-/// A loop is busy that works with so many locals or more. For fewer there is room in the registers that a
+/// A loop is busy that uses so many locals, or more, that are live where it begins. For fewer there is room in the registers that a
 /// call leaves alone.
 pub(super) const BUSY: usize = 4;
 

@@ -154,8 +154,7 @@ impl Next {
     }
 }
 
-/// For each instruction that opens a block, where the block ends, and where what an `if` does otherwise
-/// begins: behind its `else`, or its end.
+/// For each instruction that opens a block, where its `end` is, and its `else`: the `end` where it has none.
 pub(super) struct Ends {
     pub(super) end: Vec<usize>,
     pub(super) otherwise: Vec<usize>,

@@ -74,7 +74,8 @@ impl Meter<'_> {
         Ok(self.added_type(ty))
     }
 
-    /// A loop as a function. `inside` are its instructions, its end included. It ends by a call of `pause`.
+    /// A loop as a function. `inside` are its instructions, its end included. With the counter used up it ends by
+    /// a tail call of `pause`.
     fn loop_body(
         &mut self,
         own: &Outlined,
@@ -109,9 +110,7 @@ impl Meter<'_> {
         };
         out.put(&Instruction::Loop(BlockType::Empty));
         self.take(&mut out.function, cost);
-        self.is_used_up(&mut out.function);
-        out.unlikely();
-        out.put(&Instruction::If(BlockType::Empty));
+        self.if_used_up(&mut out);
         call_anew(own.takes.len() as u32, pause, &mut out);
         out.put(&Instruction::End);
         // How many blocks are open within the loop.

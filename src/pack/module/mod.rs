@@ -6,7 +6,7 @@
 //! global that only the host can reach besides, and calls the host when it is used up (`bodies`).
 //!
 //! What a call that hardly ever comes costs the code around it is most of what metering costs. So functions end
-//! where the counter is used up in a loop that calls nothing, and go on as another (`continued`, `continuations`); small loops of
+//! where the counter is used up in a busy loop that calls nothing, and go on as another (`continued`, `continuations`); small loops of
 //! large functions become functions (`outline`, `loops`; `flow` tells which locals are live); small functions look
 //! at the counter at their entries (`bodies`). Nothing of that changes what is used.
 //!

@@ -1,6 +1,7 @@
 //! Which loops of a large function become functions of their own.
 //!
-//! A meter point's way to the host is a call, even where nothing else in a loop is one. In a function as
+//! Large functions have no continuations (`continued`): the way to the host is a call, even in a loop that has no
+//! other. In a function as
 //! large as the interpreter's main one a few such calls, in loops of a dozen instructions, make the
 //! compiler's register allocator give up the register that has held the memory's address all through the function
 //! (regalloc2 cuts a value's life into pieces twice at most, and keeps it on the stack after that): each

@@ -228,7 +228,7 @@ impl Meter<'_> {
         self.parts.globals
     }
 
-    /// The global that keeps a local, while a function is not there that has it (`continuations`).
+    /// The global that carries a local from a function to its continuation (`continuations`).
     pub(super) fn keeping(&mut self, local: u32) -> u32 {
         self.bodies.keeping = self.bodies.keeping.max(local + 1);
         self.counter() + 1 + local
