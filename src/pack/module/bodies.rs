@@ -26,7 +26,6 @@ pub(super) struct Bodies {
     pub(super) types: Vec<(Vec<ValType>, Vec<ValType>)>,
     /// The functions that are written behind all others, and their types, as the module numbers them then.
     pub(super) added: Vec<(u32, Written)>,
-    pub(super) added_types: Vec<u32>,
     /// How many globals there are to keep locals in.
     pub(super) keeping: u32,
 }
@@ -50,7 +49,7 @@ impl Written {
     }
 
     /// The branch that is put next is an unlikely one.
-    pub(super) fn unlikely(&mut self) {
+    fn unlikely(&mut self) {
         self.cold.push(self.function.byte_len() as u32);
     }
 }
@@ -95,10 +94,10 @@ impl Meter<'_> {
         let pause = self.pausing();
         self.bodies.add(self.pause(), &pause);
         let added = std::mem::take(&mut self.bodies.added);
-        for (number, (ty, written)) in (self.first_added()..).zip(&added) {
+        for (number, (_, written)) in (self.first_added()..).zip(&added) {
             self.bodies.add(number, written);
-            self.bodies.added_types.push(*ty);
         }
+        self.bodies.added = added;
         Ok(())
     }
 

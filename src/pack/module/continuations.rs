@@ -6,7 +6,6 @@
 //! into globals and ends by a tail call of its continuation. That calls the host, takes the locals back, and is
 //! the same code once more, which begins by way of the blocks around that loop. It ends and goes on in the same way.
 
-use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 use wasmparser::{Operator, ValType as Local};
 
@@ -80,14 +79,9 @@ impl Meter<'_> {
 
     /// Adds the continuation.
     pub(super) fn continuation(&mut self, of: &Continued) -> Encoded<()> {
-        let mut gives = Vec::new();
-        for result in self.parts.results(of.source.number).to_vec() {
-            gives.push(self.val_type(result)?);
-        }
-        let mut locals = Vec::new();
-        for local in &of.source.locals {
-            locals.push(self.val_type(*local)?);
-        }
+        let gives = self.parts.results(of.source.number).to_vec();
+        let gives = self.val_types(gives)?;
+        let locals = self.val_types(of.source.locals.iter().copied())?;
         let mut writing = Writing {
             of,
             out: Written::new(Function::new_with_locals_types(locals)),

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
 use wasmparser::{Operator, ValType as Local};
 
@@ -22,12 +21,11 @@ impl Meter<'_> {
         out: &mut Written,
     ) -> Encoded<()> {
         let number = self.next_added();
-        let cost = source.cost(own.start);
-        let inside = &source.code[own.start + 1..=own.end];
-        let written = self.loop_body(own, inside, &source.locals, cost, number + 1)?;
+        let written = self.loop_body(own, source, number + 1)?;
         let ty = self.loop_call(own, &source.locals, number, out)?;
         let mut pause = Written::new(Function::new([]));
-        self.pause_before(&Instruction::I64Const(cost), &mut pause);
+        let cost = Instruction::I64Const(source.cost(own.start));
+        self.pause_before(&cost, &mut pause);
         call_anew(own.takes.len() as u32, number, &mut pause);
         pause.put(&Instruction::End);
         self.bodies.added.extend([(ty, written), (ty, pause)]);
@@ -74,16 +72,10 @@ impl Meter<'_> {
         Ok(self.added_type(ty))
     }
 
-    /// A loop as a function. `inside` are its instructions, its end included. With the counter used up it ends by
-    /// a tail call of `pause`.
-    fn loop_body(
-        &mut self,
-        own: &Outlined,
-        inside: &[Operator],
-        locals: &[Local],
-        cost: i64,
-        pause: u32,
-    ) -> Encoded<Written> {
+    /// A loop as a function. With the counter used up it ends by a tail call of `pause`.
+    fn loop_body(&mut self, own: &Outlined, source: &Source, pause: u32) -> Encoded<Written> {
+        // Its instructions, its end included.
+        let inside = &source.code[own.start + 1..=own.end];
         let mut numbers: HashMap<u32, u32> = (own.takes.iter().copied()).zip(0..).collect();
         let mut more = Vec::new();
         for local in inside.iter().filter_map(local) {
@@ -93,7 +85,7 @@ impl Meter<'_> {
                 next
             });
         }
-        let more = self.types_of(&more, locals)?;
+        let more = self.types_of(&more, &source.locals)?;
         let mut out = Written::new(Function::new_with_locals_types(more));
         let leave = |out: &mut Written, exit: u32| {
             if !own.exits.is_empty() {
@@ -109,7 +101,7 @@ impl Meter<'_> {
             Some(place as u32 + 1)
         };
         out.put(&Instruction::Loop(BlockType::Empty));
-        self.take(&mut out.function, cost);
+        self.take(&mut out.function, source.cost(own.start));
         self.if_used_up(&mut out);
         call_anew(own.takes.len() as u32, pause, &mut out);
         out.put(&Instruction::End);
@@ -158,8 +150,6 @@ impl Meter<'_> {
     }
 
     fn types_of(&mut self, which: &[u32], locals: &[Local]) -> Encoded<Vec<ValType>> {
-        (which.iter())
-            .map(|local| self.val_type(locals[*local as usize]))
-            .collect()
+        self.val_types(which.iter().map(|local| locals[*local as usize]))
     }
 }

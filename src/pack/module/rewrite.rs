@@ -135,7 +135,7 @@ impl Reencode for Meter<'_> {
         utils::parse_function_section(self, functions, section)?;
         let [pause, _, _, piece] = self.types();
         functions.function(piece).function(piece).function(pause);
-        for ty in &self.bodies.added_types {
+        for (ty, _) in &self.bodies.added {
             functions.function(*ty);
         }
         Ok(())
@@ -214,6 +214,14 @@ impl Meter<'_> {
     pub(super) fn added_type(&self, place: u32) -> u32 {
         let [.., last] = self.types();
         last + 1 + place
+    }
+
+    /// Types as they are written.
+    pub(super) fn val_types(
+        &mut self,
+        types: impl IntoIterator<Item = wasmparser::ValType>,
+    ) -> Encoded<Vec<ValType>> {
+        (types.into_iter()).map(|ty| self.val_type(ty)).collect()
     }
 
     /// Function `number` as the module numbers it now: what is imported besides comes behind all other imports.
