@@ -6,7 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use wasmtime::{Collector, Config, InstancePre, Linker, Module};
+use wasmtime::{Collector, Config, InstancePre, Linker, Module, Store};
 
 use super::error::SandboxError;
 use super::host::Host;
@@ -30,6 +30,9 @@ enum Metering {
     /// Not at all: for `scripts/bench`, to tell what the points cost.
     #[cfg(feature = "bench")]
     None,
+    /// By the engine, an instruction at a time: for `scripts/bench`, to compare with.
+    #[cfg(feature = "bench")]
+    Fuel,
 }
 
 #[cfg(not(feature = "bench"))]
@@ -42,13 +45,14 @@ fn metering() -> Metering {
 fn metering() -> Metering {
     match std::env::var("CODEACT_BENCH_METER").as_deref() {
         Ok("none") => Metering::None,
+        Ok("fuel") => Metering::Fuel,
         _ => Metering::Points,
     }
 }
 
 /// A compiled pack, ready to be instantiated.
 pub(crate) struct Engine {
-    pub(crate) engine: wasmtime::Engine,
+    engine: wasmtime::Engine,
     pub(crate) pre: InstancePre<Host>,
 }
 
@@ -74,6 +78,8 @@ fn config() -> Config {
     // Nothing unwinds through the guest's frames but the engine itself.
     #[cfg(not(windows))]
     config.native_unwind_info(false);
+    #[cfg(feature = "bench")]
+    config.consume_fuel(metering() == Metering::Fuel);
     #[cfg(unix)]
     config.with_host_stack(std::sync::Arc::new(super::stacks::Stacks::default()));
     config
@@ -111,6 +117,20 @@ impl Engine {
             .instantiate_pre(&module)
             .map_err(SandboxError::engine)?;
         Ok(Self { engine, pre })
+    }
+
+    /// A store for one instance.
+    pub(crate) fn store(&self, host: Host) -> Result<Store<Host>, SandboxError> {
+        let mut store = Store::new(&self.engine, host);
+        store.limiter(|host| &mut host.limiter);
+        #[cfg(feature = "bench")]
+        if metering() == Metering::Fuel {
+            store
+                .set_fuel(u64::MAX)
+                .and_then(|()| store.fuel_async_yield_interval(Some(2_000_000)))
+                .map_err(SandboxError::engine)?;
+        }
+        Ok(store)
     }
 
     /// Whether the compiled module for these settings is already in `cache`.

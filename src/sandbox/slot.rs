@@ -60,8 +60,7 @@ pub(crate) enum Ended {
 impl Slot {
     /// A new instance, holding only what the module's own data segments put there.
     pub(crate) async fn instantiate(engine: &Engine, host: Host) -> Result<Self, SandboxError> {
-        let mut store = Store::new(&engine.engine, host);
-        store.limiter(|host| &mut host.limiter);
+        let mut store = engine.store(host)?;
         let instance = engine
             .pre
             .instantiate_async(&mut store)
