@@ -6,13 +6,13 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 
-use wasmtime::{Collector, Config, InstancePre, Linker, Module, Store};
+use wasmtime::{Collector, Config, InstancePre, Linker, Module};
 
 use super::error::SandboxError;
 use super::host::Host;
 use super::{door, meter, wasi};
 use crate::event::{Event, EventSink, Progress, SetupStage};
-use crate::pack::{Pack, module};
+use crate::pack::{Manifest, Pack, Store, module};
 
 /// Native stack for the guest's code. CPython recurses deeply in C: with this much it meets its
 /// own recursion limits before the stack's.
@@ -21,7 +21,7 @@ const WASM_STACK: usize = 16 << 20;
 const HOST_STACK: usize = 2 << 20;
 
 /// Raised when what is compiled changes in a way the engine's settings do not show.
-const FORMAT: u32 = 9;
+const FORMAT: u32 = 10;
 
 /// How the pack's code is metered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,6 +86,21 @@ fn config() -> Config {
 }
 
 impl Engine {
+    /// Loads what was compiled of `manifest`'s pack, if it is there and whole.
+    pub(crate) fn open(manifest: &Manifest, store: &Store) -> Result<Option<Self>, SandboxError> {
+        let engine = wasmtime::Engine::new(&config()).map_err(SandboxError::engine)?;
+        let path = compiled_path(&engine, manifest, &store.cache_dir(manifest));
+        if !path.exists() {
+            return Ok(None);
+        }
+        // Only from here on is it sure that nobody else has put it there.
+        store.prepare_cache(manifest)?;
+        match map_compiled(&engine, &path) {
+            Ok(module) => Self::of(engine, &module).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
     /// Loads the compiled pack from `cache`, or compiles it there first.
     ///
     /// The caller holds the pack's lock, so that two processes do not compile at once.
@@ -95,7 +110,7 @@ impl Engine {
         events: &EventSink,
     ) -> Result<Self, SandboxError> {
         let engine = wasmtime::Engine::new(&config()).map_err(SandboxError::engine)?;
-        let path = compiled_path(&engine, pack, cache);
+        let path = compiled_path(&engine, &pack.manifest, cache);
         if !path.exists() {
             compile(&engine, pack, &path, events)?;
         }
@@ -108,20 +123,24 @@ impl Engine {
                 map_compiled(&engine, &path).map_err(SandboxError::engine)?
             }
         };
+        Self::of(engine, &module)
+    }
+
+    fn of(engine: wasmtime::Engine, module: &Module) -> Result<Self, SandboxError> {
         let mut linker = Linker::new(&engine);
         wasi::add_to_linker(&mut linker)
             .and_then(|()| door::add_to_linker(&mut linker))
             .and_then(|()| meter::add_to_linker(&mut linker))
             .map_err(SandboxError::engine)?;
         let pre = linker
-            .instantiate_pre(&module)
+            .instantiate_pre(module)
             .map_err(SandboxError::engine)?;
         Ok(Self { engine, pre })
     }
 
     /// A store for one instance.
-    pub(crate) fn store(&self, host: Host) -> Result<Store<Host>, SandboxError> {
-        let mut store = Store::new(&self.engine, host);
+    pub(crate) fn store(&self, host: Host) -> Result<wasmtime::Store<Host>, SandboxError> {
+        let mut store = wasmtime::Store::new(&self.engine, host);
         store.limiter(|host| &mut host.limiter);
         #[cfg(feature = "bench")]
         if metering() == Metering::Fuel {
@@ -132,22 +151,16 @@ impl Engine {
         }
         Ok(store)
     }
-
-    /// Whether the compiled module for these settings is already in `cache`.
-    pub(crate) fn is_compiled(pack: &Pack, cache: &Path) -> Result<bool, SandboxError> {
-        let engine = wasmtime::Engine::new(&config()).map_err(SandboxError::engine)?;
-        Ok(compiled_path(&engine, pack, cache).exists())
-    }
 }
 
 /// The file's name carries all that the code depends on: the engine's version, the CPU's features
 /// and the settings are in its compatibility hash.
-fn compiled_path(engine: &wasmtime::Engine, pack: &Pack, cache: &Path) -> PathBuf {
+fn compiled_path(engine: &wasmtime::Engine, manifest: &Manifest, cache: &Path) -> PathBuf {
     let mut hasher = DefaultHasher::new();
     FORMAT.hash(&mut hasher);
     metering().hash(&mut hasher);
     engine.precompile_compatibility_hash().hash(&mut hasher);
-    let pack = pack.hash();
+    let pack = manifest.hash();
     cache.join(format!(
         "module-{}-{:016x}.cwasm",
         &pack[..pack.len().min(16)],

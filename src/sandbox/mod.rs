@@ -73,7 +73,7 @@ use crate::pack::{
     Dirs, InstallOptions, Manifest, Pack, PackError, Requirement, SitePackage, Store,
 };
 use clock::Clock;
-use guest_threads::GuestThreads;
+use engine::Engine;
 use runtime::Runtime;
 use toolbox::SharedToolbox;
 use vfs::Tree;
@@ -304,16 +304,21 @@ impl SandboxBuilder {
             None => Dirs::from_env(&|name| std::env::var_os(name))?,
         };
         let store = Store::new(dirs, self.events.clone());
-        let pack = store.ensure(manifest, &self.install)?;
-        let site = store.packages(manifest, &self.packages, self.install.offline)?;
-        // On a thread of its own: making the image blocks on guest code, which the pool thread
-        // this may run on, being inside an async context, must not.
-        let events = self.events;
-        let runtime = std::thread::scope(|scope| {
-            let open = || Runtime::open(pack, &store, GuestThreads::start()?, &events);
-            scope.spawn(open).join()
-        })
-        .map_err(|_| SandboxError::Engine("loading the pack panicked".into()))??;
+        let panicked = |_| SandboxError::Engine("loading the pack panicked".into());
+        let (site, runtime) = std::thread::scope(|scope| {
+            // What takes longest begins first.
+            let engine = scope.spawn(|| Engine::open(manifest, &store));
+            let pack = store.ensure(manifest, &self.install)?;
+            let site = store.packages(manifest, &self.packages, self.install.offline)?;
+            // On a thread of its own: making the image blocks on guest code, which the pool thread
+            // this may run on, being inside an async context, must not.
+            let open = || {
+                let engine = || engine.join().map_err(panicked)?;
+                Runtime::open(pack, &store, engine, &self.events)
+            };
+            let runtime = scope.spawn(open).join().map_err(panicked)??;
+            Ok::<_, SandboxError>((site, runtime))
+        })?;
         let mut layout = runtime.layout.clone();
         let grants = Grants {
             mounts: Arc::default(),

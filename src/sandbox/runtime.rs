@@ -54,25 +54,30 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    /// Loads, or makes, all that a sandbox of `pack` needs. Blocks; the first time for a minute
-    /// or two.
+    /// Loads, or makes, all that a sandbox of `pack` needs. `engine` gives what [`Engine::open`] did. Blocks; the first
+    /// time for a minute or two.
     pub(crate) fn open(
         pack: Pack,
         store: &Store,
-        guest: GuestThreads,
+        engine: impl FnOnce() -> Result<Option<Engine>, SandboxError>,
         events: &EventSink,
     ) -> Result<Self, SandboxError> {
+        let guest = GuestThreads::start()?;
         let cache = store.prepare_cache(&pack.manifest)?;
         let layout = layout(&pack)?;
         let data_path = pack.unpacked().next().map(|(_, guest)| Arc::from(guest));
         let image_path = cache.join(image::file_name(&pack));
-        let complete = image_path.exists() && Engine::is_compiled(&pack, &cache)?;
+        let engine = engine()?;
+        let complete = image_path.exists() && engine.is_some();
         // Two processes that start at once make these once; with both there, nobody waits.
         let _lock = (!complete).then(|| cache::lock(&cache)).transpose()?;
         if !complete {
             cache::tidy(&cache);
         }
-        let engine = Engine::load(&pack, &cache, events)?;
+        let engine = match engine {
+            Some(engine) => engine,
+            None => Engine::load(&pack, &cache, events)?,
+        };
         let (image, runner) = open_image(
             &engine,
             &pack,

@@ -1,5 +1,7 @@
 //! Writing functions again with their meter points.
 
+use std::collections::HashMap;
+
 use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{
     BlockType, BranchHint, BranchHints, CodeSection, Function, Instruction, ValType,
@@ -9,6 +11,7 @@ use wasmparser::{FuncToValidate, FunctionBody, Operator, ValidatorResources};
 use super::continued::Continued;
 use super::nesting::called_type;
 use super::outline::outlined;
+use super::pauses::Pauses;
 use super::pieces::in_pieces;
 use super::rewrite::{Encoded, Meter};
 use super::source::{Source, begins_empty};
@@ -26,6 +29,9 @@ pub(super) struct Bodies {
     pub(super) types: Vec<(Vec<ValType>, Vec<ValType>)>,
     /// The functions that are written behind all others, and their types, as the module numbers them then.
     pub(super) added: Vec<(u32, Written)>,
+    pub(super) pauses: Pauses,
+    /// The loops that are functions, by type and code, with their numbers.
+    pub(super) loops: HashMap<(u32, Vec<u8>), u32>,
     /// How many globals there are to keep locals in.
     pub(super) keeping: u32,
 }
@@ -82,8 +88,10 @@ impl Meter<'_> {
     pub(super) fn make_bodies(&mut self) -> Encoded<()> {
         let bodies = std::mem::take(&mut self.parts.bodies);
         for (number, (body, function)) in (self.parts.imported..).zip(bodies) {
-            let written = self.body(number, &body, function)?;
-            self.bodies.add(self.moved(number), &written);
+            if self.same.is_first(number) {
+                let written = self.body(number, &body, function)?;
+                self.bodies.add(self.moved(number), &written);
+            }
         }
         for fill in [false, true] {
             let mut out = Written::new(Function::new([]));
@@ -93,6 +101,7 @@ impl Meter<'_> {
         }
         let pause = self.pausing();
         self.bodies.add(self.pause(), &pause);
+        self.write_pauses();
         let added = std::mem::take(&mut self.bodies.added);
         for (number, (_, written)) in (self.first_added()..).zip(&added) {
             self.bodies.add(number, written);
@@ -240,37 +249,15 @@ impl Meter<'_> {
         out.put(&Instruction::If(BlockType::Empty));
     }
 
-    /// The entry of function `number`, where it looks whether the counter is used up. If so a function that
-    /// is added calls the host and then this one again: as this one ends with that call, it has nothing to keep
-    /// across it.
+    /// The entry of function `number`, where it looks whether the counter is used up. If so it pauses elsewhere and
+    /// begins anew.
     fn look_at_entry(&mut self, number: u32, out: &mut Written) -> Encoded<()> {
         let ty = self.type_index(self.parts.own_type(number))?;
         let parameters = self.parts.parameters(number).len() as u32;
         self.if_used_up(out);
-        call_anew(parameters, self.next_added(), out);
+        let pause = self.shared_pause(ty, parameters);
+        self.pause_in(pause, self.moved(number), 0, out);
         out.put(&Instruction::End);
-        let mut pause = Written::new(Function::new([]));
-        pause.put(&Instruction::Call(self.pause()));
-        call_anew(parameters, self.moved(number), &mut pause);
-        pause.put(&Instruction::End);
-        self.bodies.added.push((ty, pause));
         Ok(())
     }
-
-    /// Calls the host, and puts `cost` back, which is taken once more where the function goes on.
-    pub(super) fn pause_before(&self, cost: &Instruction, out: &mut Written) {
-        out.put(&Instruction::Call(self.pause()));
-        out.put(&Instruction::GlobalGet(self.counter()));
-        out.put(cost);
-        out.put(&Instruction::I64Add);
-        out.put(&Instruction::GlobalSet(self.counter()));
-    }
-}
-
-/// Ends the function by a call of `number`, with the first locals as its parameters.
-pub(super) fn call_anew(parameters: u32, number: u32, out: &mut Written) {
-    for parameter in 0..parameters {
-        out.put(&Instruction::LocalGet(parameter));
-    }
-    out.put(&Instruction::ReturnCall(number));
 }

@@ -21,6 +21,11 @@ pub(super) struct Recursive {
 }
 
 impl Recursive {
+    /// What besides its code decides where function `number` is metered.
+    pub(super) fn place(&self, number: u32) -> (bool, u32) {
+        (self.entries[number as usize], self.groups[number as usize])
+    }
+
     /// Whether function `number` can be reached again by what it calls by type `ty`.
     pub(super) fn by_type(&self, number: u32, ty: u32) -> bool {
         let ty = self.types.get(ty as usize).copied().unwrap_or(ty);

@@ -7,7 +7,7 @@
 //! the same code once more, which begins by way of the blocks around that loop. It ends and goes on in the same way.
 
 use wasm_encoder::{BlockType, Function, Instruction, ValType};
-use wasmparser::{Operator, ValType as Local};
+use wasmparser::Operator;
 
 use super::bodies::Written;
 use super::continued::Continued;
@@ -60,16 +60,7 @@ impl Meter<'_> {
         self.take(&mut out.function, cost);
         self.if_used_up(out);
         for (local, ty) in of.live(start) {
-            let global = self.keeping(local);
-            let mut out = out.function.instructions();
-            out.local_get(local + shift);
-            match ty {
-                Local::I32 => out.i64_extend_i32_u(),
-                Local::F32 => out.i32_reinterpret_f32().i64_extend_i32_u(),
-                Local::F64 => out.i64_reinterpret_f64(),
-                _ => &mut out,
-            };
-            out.global_set(global);
+            self.put_away(local, local + shift, ty, out);
         }
         out.put(&Instruction::I32Const(number as i32));
         out.put(&Instruction::I64Const(cost));
@@ -89,8 +80,18 @@ impl Meter<'_> {
             open: Vec::new(),
             loops: 0,
         };
-        self.pause_before(&Instruction::LocalGet(COST), &mut writing.out);
-        self.take_back(&mut writing);
+        writing.put(&Instruction::Call(self.pause()));
+        // It is taken once more where the loop begins.
+        let counter = self.counter();
+        (writing.out.function.instructions())
+            .global_get(counter)
+            .local_get(COST)
+            .i64_add()
+            .global_set(counter);
+        // All that are live at any of the loops: what is not live at this one is not looked at.
+        for (local, ty) in of.live_at_any() {
+            self.take_back(local, local + SHIFT, ty, &mut writing.out);
+        }
         self.blocks(&mut writing, 0, of.source.code.len() - 1)?;
         writing.put(&Instruction::End);
         let takes = vec![ValType::I32, ValType::I64];
@@ -98,22 +99,6 @@ impl Meter<'_> {
         let ty = self.added_type(ty);
         self.bodies.added.push((ty, writing.out));
         Ok(())
-    }
-
-    /// All locals that are live at any of the loops: what is not live at this one is not looked at.
-    fn take_back(&mut self, writing: &mut Writing) {
-        for (local, ty) in writing.of.live_at_any() {
-            let global = self.keeping(local);
-            let mut out = writing.out.function.instructions();
-            out.global_get(global);
-            match ty {
-                Local::I32 => out.i32_wrap_i64(),
-                Local::F32 => out.i32_wrap_i64().f32_reinterpret_i32(),
-                Local::F64 => out.f64_reinterpret_i64(),
-                _ => &mut out,
-            };
-            out.local_set(local + SHIFT);
-        }
     }
 
     /// The instructions from `from` on and before `to`: all of a block's, or of one half of an `if`'s.

@@ -6,6 +6,7 @@ use std::ops::Range;
 use wasmparser::{Operator, ValType};
 
 use super::flow::{Ends, Flow, local};
+use super::kept::can_be_kept;
 use super::source::Source;
 
 /// The most locals of a function with a continuation, and so the most globals to keep them in.
@@ -40,8 +41,8 @@ impl<'a> Continued<'a> {
         busy: usize,
         continuation: u32,
     ) -> Option<Self> {
-        let plain = |local: &ValType| !matches!(local, ValType::Ref(_) | ValType::V128);
-        if source.locals.len() > MOST_LOCALS || !source.locals.iter().all(plain) {
+        let mut types = source.locals.iter();
+        if source.locals.len() > MOST_LOCALS || !types.all(|ty| can_be_kept(*ty)) {
             return None;
         }
         let ends = Ends::of(&source.code)?;

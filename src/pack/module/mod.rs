@@ -27,12 +27,15 @@ mod calls;
 mod continuations;
 mod continued;
 mod flow;
+mod kept;
 mod loops;
 mod nesting;
 mod outline;
 mod parts;
+mod pauses;
 mod pieces;
 mod rewrite;
+mod same;
 mod scc;
 mod source;
 

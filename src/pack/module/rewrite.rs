@@ -15,6 +15,7 @@ use super::calls::{Recursive, recursive};
 use super::continued::BUSY;
 use super::outline::LARGE;
 use super::parts::Parts;
+use super::same::Same;
 
 /// The export that holds the counter, an `i64`: what may be used before the host is called.
 pub(crate) const COUNTER: &str = "codeact_meter";
@@ -43,8 +44,10 @@ pub(super) fn rewritten(
     busy: usize,
 ) -> Result<Vec<u8>, RewriteError> {
     let parts = Parts::read(module)?;
+    let recursive = recursive(&parts)?;
     let mut meter = Meter {
-        recursive: recursive(&parts)?,
+        same: Same::find(&parts, &recursive)?,
+        recursive,
         parts,
         points,
         large,
@@ -81,6 +84,7 @@ fn encoding(error: reencode::Error<Infallible>) -> RewriteError {
 pub(super) struct Meter<'a> {
     pub(super) parts: Parts<'a>,
     pub(super) recursive: Recursive,
+    pub(super) same: Same,
     pub(super) points: bool,
     pub(super) large: usize,
     pub(super) busy: usize,
@@ -132,7 +136,12 @@ impl Reencode for Meter<'_> {
         functions: &mut FunctionSection,
         section: wasmparser::FunctionSectionReader<'_>,
     ) -> Encoded<()> {
-        utils::parse_function_section(self, functions, section)?;
+        for (number, ty) in (self.parts.imported..).zip(section) {
+            let ty = self.type_index(ty?)?;
+            if self.same.is_first(number) {
+                functions.function(ty);
+            }
+        }
         let [pause, _, _, piece] = self.types();
         functions.function(piece).function(piece).function(pause);
         for (ty, _) in &self.bodies.added {
@@ -152,7 +161,8 @@ impl Reencode for Meter<'_> {
             mutable: true,
             shared: false,
         };
-        for _ in 0..=self.bodies.keeping {
+        // The counter, which function to go on with, and what carries locals.
+        for _ in 0..2 + self.bodies.keeping {
             globals.global(number, &ConstExpr::i64_const(0));
         }
         Ok(())
@@ -226,6 +236,7 @@ impl Meter<'_> {
 
     /// Function `number` as the module numbers it now: what is imported besides comes behind all other imports.
     pub(super) fn moved(&self, number: u32) -> u32 {
+        let number = self.same.number(number);
         match number < self.parts.imported {
             true => number,
             false => number + HOST,
@@ -236,10 +247,9 @@ impl Meter<'_> {
         self.parts.globals
     }
 
-    /// The global that carries a local from a function to its continuation (`continuations`).
-    pub(super) fn keeping(&mut self, local: u32) -> u32 {
-        self.bodies.keeping = self.bodies.keeping.max(local + 1);
-        self.counter() + 1 + local
+    /// The global that tells the function that others pause in which one it goes on with (`pauses`).
+    pub(super) fn which(&self) -> u32 {
+        self.counter() + 1
     }
 
     pub(super) fn tick(&self) -> u32 {
@@ -252,7 +262,7 @@ impl Meter<'_> {
 
     /// The function that copies memory in pieces; the one behind it fills it.
     pub(super) fn copy(&self) -> u32 {
-        self.parts.function_types.len() as u32 + HOST
+        self.same.count() + HOST
     }
 
     /// The function that meter points call, which calls the host (`bodies`).

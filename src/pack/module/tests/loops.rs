@@ -1,6 +1,8 @@
 //! Loops that become functions, and functions that are continued in their loops, do what they did, and cost what
 //! they cost.
 
+use std::ops::Range;
+
 use proptest::prelude::*;
 
 use super::super::outline::{Outlined, outlined};
@@ -332,6 +334,70 @@ fn outcome(module: &[u8], n: i32, slice: i64) -> (i32, Vec<u8>, i64) {
         .unwrap();
     let bytes = memory.data(&running.store)[..0x1010].to_vec();
     (given, bytes, running.used())
+}
+
+#[test]
+fn a_loop_has_locals_of_all_types_and_more_than_its_function_takes() {
+    let sums = |ty: &str, which: Range<u32>| -> String {
+        which
+            .map(|n| {
+                let more = match ty {
+                    "i64" => "(i64.extend_i32_u (local.get $n))",
+                    "f32" => "(f32.convert_i32_u (local.get $n))",
+                    "f64" => "(f64.convert_i32_u (local.get $n))",
+                    _ => "(local.get $n)",
+                };
+                let k = n % 5 + 2;
+                format!(
+                    "(local.set {n} ({ty}.add ({ty}.mul (local.get {n}) ({ty}.const {k})) {more}))\n"
+                )
+            })
+            .collect()
+    };
+    // All are looked at after the loop, and one more that no global can carry.
+    for types in [&["i32"][..], &["i64", "f64"], &["f32", "i32", "i64"]] {
+        let mut locals = String::new();
+        let mut inside = String::new();
+        let mut after = String::new();
+        let each = 9 / types.len() as u32;
+        for (ty, from) in types.iter().zip((4..).step_by(each as usize)) {
+            locals += &format!("(local {})", format!("{ty} ").repeat(each as usize));
+            inside += &sums(ty, from..from + each);
+            for n in from..from + each {
+                after += &format!("({ty}.store (i32.const {}) (local.get {n}))\n", (n - 4) * 8);
+            }
+        }
+        for leave in ["", "(br_if $out (i32.eq (local.get $n) (i32.const 3)))"] {
+            let wat = module(&format!(
+                r#"(func (export "work") (param $n i32) (result i32)
+                    (local $i i32) (local $sum i32) (local $v v128) {locals}
+                    block $out
+                        loop $more
+                            {inside}
+                            (local.set $v (i32x4.add (local.get $v) (i32x4.splat (local.get $n))))
+                            {leave}
+                            (br_if $more (local.tee $n (i32.sub (local.get $n) (i32.const 1))))
+                        end
+                        (local.set $sum (i32.const 5))
+                    end
+                    {after}
+                    (v128.store (i32.const 0x1000) (local.get $v))
+                    (i32.add (local.get $n) (local.get $sum)))"#
+            ));
+            let [left, moved, _] = ways(&wat, 0);
+            assert!(moved.len() > left.len());
+            for n in [1, 5, 9] {
+                let plain = outcome(&left, n, 1 << 40);
+                for slice in [1, 30, 1 << 40] {
+                    assert_eq!(
+                        outcome(&moved, n, slice),
+                        plain,
+                        "{types:?}, {leave}, {n}, {slice}"
+                    );
+                }
+            }
+        }
+    }
 }
 
 proptest! {

@@ -9,6 +9,7 @@ use super::rewrite::rewritten;
 use super::{COUNTER, GIVE_WAY, TICK, metered};
 
 mod loops;
+mod same;
 
 struct Ticks {
     done: u32,
