@@ -10,6 +10,9 @@
 //! large functions become functions (`outline`, `loops`; `flow` tells which locals are live); small functions look
 //! at the counter at their entries (`bodies`). Nothing of that changes what is used.
 //!
+//! Each function and type of a module makes every start longer: functions that are the same are written once (`same`),
+//! those that end to pause share where they do so (`pauses`), and globals carry what would make more types (`kept`).
+//!
 //! Where the module names its functions, the one that calls a Python object is exported: a turn that is
 //! begun through it costs no compiling of a source that is always the same.
 //! Names and other custom sections are left out, above all the names of functions: they make a seventh
