@@ -55,9 +55,15 @@ pub(super) fn recursive(parts: &Parts) -> Result<Recursive, RewriteError> {
                 // Whoever comes there has passed the loop's head.
                 _ if innermost.is_some() => {}
                 Operator::Call { function_index } | Operator::ReturnCall { function_index } => {
-                    calls.push(function_index);
+                    // One that is not there makes the module invalid, which the engine finds.
+                    if (function_index as usize) < functions {
+                        calls.push(function_index);
+                    }
                 }
-                other => calls.extend(called_type(&other).map(by_type)),
+                other => {
+                    let ty = called_type(&other).filter(|ty| *ty < parts.types);
+                    calls.extend(ty.map(by_type));
+                }
             }
             Ok(())
         })?;

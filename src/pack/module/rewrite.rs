@@ -239,7 +239,7 @@ impl Meter<'_> {
         let number = self.same.number(number);
         match number < self.parts.imported {
             true => number,
-            false => number + HOST,
+            false => number.saturating_add(HOST),
         }
     }
 

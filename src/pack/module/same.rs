@@ -53,7 +53,7 @@ impl Same {
 
     /// The number of function `number` when only the first of those that are the same are counted.
     pub(super) fn number(&self, number: u32) -> u32 {
-        // There is none that is not known: the module is valid.
+        // A module that names one that is not there has to stay invalid.
         self.numbers
             .get(number as usize)
             .copied()
@@ -83,7 +83,7 @@ fn first_of_same(parts: &Parts, recursive: &Recursive) -> Result<Vec<u32>, Binar
     for _ in 0..MOST_ROUNDS {
         let mut known = HashMap::new();
         let next = (0..).zip(&called).map(|(number, calls)| {
-            // What is called and not there makes the module invalid, which is found later.
+            // What is called and not there makes the module invalid, which the engine finds.
             let calls = (calls.iter()).map(|call| first.get(*call as usize));
             let alike = (
                 first[number as usize],

@@ -248,6 +248,25 @@ fn what_is_no_module_or_lacks_a_part_is_an_error() {
     assert!(metered(&open, true).is_err());
 }
 
+#[test]
+fn what_names_a_function_or_type_that_is_not_there_stays_invalid() {
+    for body in [
+        "(func (drop (ref.func 99)))",
+        "(func (call 4000000))",
+        "(func (return_call 3))",
+        "(func (call_indirect (type 99) (i32.const 0)))",
+        "(func loop (call 99) end)",
+    ] {
+        let parsed = wat::parse_str(module(body)).unwrap();
+        for points in [true, false] {
+            if let Ok(made) = metered(&parsed, points) {
+                let valid = wasmparser::Validator::new().validate_all(&made).is_ok();
+                assert!(!valid, "{body}");
+            }
+        }
+    }
+}
+
 const BLOCKS: &str = r#"
     (func (export "copy") (param $at i32) (result i32)
         (memory.copy
