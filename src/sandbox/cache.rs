@@ -64,10 +64,12 @@ pub(crate) fn lock(dir: &Path) -> Result<CacheLock, SandboxError> {
     Ok(CacheLock(file))
 }
 
-/// What a killed process left half-written, and all but the newest few files of each kind: one for
-/// another version of this program is worth keeping, one for each that ever ran is not. The caller
-/// holds the lock. Failures are left alone: nothing depends on this.
-pub(crate) fn tidy(dir: &Path) {
+/// What precedes one more file of `kind`, the first part of its name: removes what a killed process
+/// left half-written, and all but the newest few of that kind, with what lies beside them. One for
+/// another version of this program is worth keeping, one for each that ever ran is not; one of
+/// another kind may be in use. The caller holds the lock. Failures are left alone: nothing depends
+/// on this.
+pub(crate) fn tidy(dir: &Path, kind: &str) {
     let Ok(entries) = fs::read_dir(dir) else {
         return;
     };
@@ -77,7 +79,7 @@ pub(crate) fn tidy(dir: &Path) {
         let name = name.to_string_lossy();
         if name.starts_with(TEMPORARY) {
             let _ = fs::remove_file(entry.path());
-        } else if name.starts_with("image-") || name.starts_with("module-") {
+        } else if name.starts_with(kind) {
             let made = entry.metadata().and_then(|m| m.modified());
             kept.push((made.unwrap_or(UNIX_EPOCH), entry.path()));
         }
@@ -97,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tidying_removes_leftovers_and_keeps_the_newest() {
+    fn tidying_removes_leftovers_and_keeps_the_newest_and_other_kinds() {
         let dir = tempfile::tempdir().unwrap();
         let at = |name: &str| dir.path().join(name);
         fs::write(at(".tmp-x"), "half").unwrap();
@@ -106,8 +108,10 @@ mod tests {
             let made = UNIX_EPOCH + std::time::Duration::from_secs(i);
             file.set_modified(made).unwrap();
         }
-        fs::write(at("module-1.cwasm"), "code").unwrap();
-        tidy(dir.path());
+        for i in 0..5 {
+            fs::write(at(&format!("module-{i}.cwasm")), "code").unwrap();
+        }
+        tidy(dir.path(), "image-");
         let mut left: Vec<_> = (fs::read_dir(dir.path()).unwrap())
             .map(|e| e.unwrap().file_name().into_string().unwrap())
             .collect();
@@ -118,7 +122,11 @@ mod tests {
                 "image-2.bin",
                 "image-3.bin",
                 "image-4.bin",
-                "module-1.cwasm"
+                "module-0.cwasm",
+                "module-1.cwasm",
+                "module-2.cwasm",
+                "module-3.cwasm",
+                "module-4.cwasm",
             ]
         );
     }

@@ -10,7 +10,7 @@ use wasmtime::{Collector, Config, InstancePre, Linker, Module};
 
 use super::error::SandboxError;
 use super::host::Host;
-use super::{door, meter, wasi};
+use super::{cache, door, meter, wasi};
 use crate::event::{Event, EventSink, Progress, SetupStage};
 use crate::pack::{Manifest, Pack, Store, module};
 
@@ -21,7 +21,9 @@ const WASM_STACK: usize = 16 << 20;
 const HOST_STACK: usize = 2 << 20;
 
 /// Raised when what is compiled changes in a way the engine's settings do not show.
-const FORMAT: u32 = 10;
+const FORMAT: u32 = 11;
+/// What the names of compiled modules begin with.
+const KIND: &str = "module-";
 
 /// How the pack's code is metered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,10 +97,7 @@ impl Engine {
         }
         // Only from here on is it sure that nobody else has put it there.
         store.prepare_cache(manifest)?;
-        match map_compiled(&engine, &path) {
-            Ok(module) => Self::of(engine, &module).map(Some),
-            Err(_) => Ok(None),
-        }
+        Ok(Self::map(&engine, &path).ok())
     }
 
     /// Loads the compiled pack from `cache`, or compiles it there first.
@@ -111,31 +110,32 @@ impl Engine {
     ) -> Result<Self, SandboxError> {
         let engine = wasmtime::Engine::new(&config()).map_err(SandboxError::engine)?;
         let path = compiled_path(&engine, &pack.manifest, cache);
-        if !path.exists() {
-            compile(&engine, pack, &path, events)?;
-        }
-        let module = match map_compiled(&engine, &path) {
-            Ok(module) => module,
-            Err(_) => {
-                // Damaged, e.g. by a full disk: make it anew rather than fail for ever.
-                let _ = std::fs::remove_file(&path);
-                compile(&engine, pack, &path, events)?;
-                map_compiled(&engine, &path).map_err(SandboxError::engine)?
+        if path.exists() {
+            if let Ok(loaded) = Self::map(&engine, &path) {
+                return Ok(loaded);
             }
-        };
-        Self::of(engine, &module)
+            // Damaged, e.g. by a full disk: make it anew rather than fail for ever.
+            let _ = std::fs::remove_file(&path);
+        }
+        cache::tidy(cache, KIND);
+        compile(&engine, pack, &path, events)?;
+        Self::map(&engine, &path).map_err(SandboxError::engine)
     }
 
-    fn of(engine: wasmtime::Engine, module: &Module) -> Result<Self, SandboxError> {
-        let mut linker = Linker::new(&engine);
-        wasi::add_to_linker(&mut linker)
-            .and_then(|()| door::add_to_linker(&mut linker))
-            .and_then(|()| meter::add_to_linker(&mut linker))
-            .map_err(SandboxError::engine)?;
-        let pre = linker
-            .instantiate_pre(module)
-            .map_err(SandboxError::engine)?;
-        Ok(Self { engine, pre })
+    /// Maps what `compile` wrote to `path`, and links it with what the host gives.
+    fn map(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Self> {
+        // SAFETY: the file was written by `compile` under this name, whole, by rename, into a folder
+        // that only this user can write to (`Store::prepare_cache` refuses any other); it is never
+        // taken from elsewhere. The engine checks that its own version and settings match.
+        let module = unsafe { Module::deserialize_file(engine, path) }?;
+        let mut linker = Linker::new(engine);
+        wasi::add_to_linker(&mut linker)?;
+        door::add_to_linker(&mut linker)?;
+        meter::add_to_linker(&mut linker)?;
+        Ok(Self {
+            engine: engine.clone(),
+            pre: linker.instantiate_pre(&module)?,
+        })
     }
 
     /// A store for one instance.
@@ -162,7 +162,7 @@ fn compiled_path(engine: &wasmtime::Engine, manifest: &Manifest, cache: &Path) -
     engine.precompile_compatibility_hash().hash(&mut hasher);
     let pack = manifest.hash();
     cache.join(format!(
-        "module-{}-{:016x}.cwasm",
+        "{KIND}{}-{:016x}.cwasm",
         &pack[..pack.len().min(16)],
         hasher.finish()
     ))
@@ -188,14 +188,7 @@ fn compile(
     let code = engine
         .precompile_module(&wasm)
         .map_err(SandboxError::engine)?;
-    super::cache::write_whole(to, &code)?;
+    cache::write_whole(to, &code)?;
     progress(Progress::Finished);
     Ok(())
-}
-
-fn map_compiled(engine: &wasmtime::Engine, path: &Path) -> wasmtime::Result<Module> {
-    // SAFETY: the file was written by `compile` under this name, whole, by rename, into a folder
-    // that only this user can write to (`Store::prepare_cache` refuses any other); it is never
-    // taken from elsewhere. The engine checks that its own version and settings match.
-    unsafe { Module::deserialize_file(engine, path) }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use super::cache::write_whole;
+use super::cache::{self, write_whole};
 use super::door::{Door, Outside};
 use super::engine::Engine;
 use super::error::SandboxError;
@@ -23,6 +23,8 @@ use crate::pack::Pack;
 
 /// Raised when the making of an image changes in a way its inputs do not show.
 const FORMAT: u32 = 2;
+/// What the names of images begin with.
+const KIND: &str = "image-";
 
 /// The file name carries all that the image depends on.
 pub(crate) fn file_name(pack: &Pack) -> String {
@@ -42,20 +44,21 @@ pub(crate) fn file_name(pack: &Pack) -> String {
         .iter()
         .map(|b| format!("{b:02x}"))
         .collect();
-    format!("image-{hex}.bin")
+    format!("{KIND}{hex}.bin")
 }
 
-/// Opens the image of `pack` in `cache`, or makes it there first. `host` is a fresh host with
+/// Opens the image of `pack` in `dir`, or makes it there first. `host` is a fresh host with
 /// frozen clocks.
 pub(crate) async fn open(
     engine: &Engine,
     pack: &Pack,
-    cache: &Path,
+    dir: &Path,
     host: impl FnOnce() -> Host,
     events: &EventSink,
 ) -> Result<(Image, Option<u32>), SandboxError> {
-    let path = cache.join(file_name(pack));
+    let path = dir.join(file_name(pack));
     if !path.exists() {
+        cache::tidy(dir, KIND);
         let progress = |progress| {
             events.emit(Event::Setup {
                 stage: SetupStage::WarmUp,

@@ -14,8 +14,9 @@ pub struct Limits {
     /// Wall time of one turn, waiting included. Default 30 s.
     pub wall: Duration,
     /// Fuel of one turn. A pass of a loop, of the interpreter or its C code, takes as many units as the
-    /// loop has wasm instructions, at most 100; a call that may recurse takes one, and so do four bytes of
-    /// a block of memory of more than 1 MiB that is copied or filled. The same code in the same state
+    /// loop has wasm instructions, at most 100. Of small loops that call nothing two passes are taken at
+    /// once, also where the second is not come to. A call that may recurse takes one, and so do four bytes of a block
+    /// of memory of more than 1 MiB that is copied or filled. The same code in the same state
     /// uses the same on every machine. Default: metered and reported, but no budget.
     pub fuel: Option<u64>,
     /// The guest's linear memory, in bytes, the preloaded interpreter (about 84 MiB) included.

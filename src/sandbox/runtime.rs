@@ -71,9 +71,6 @@ impl Runtime {
         let complete = image_path.exists() && engine.is_some();
         // Two processes that start at once make these once; with both there, nobody waits.
         let _lock = (!complete).then(|| cache::lock(&cache)).transpose()?;
-        if !complete {
-            cache::tidy(&cache);
-        }
         let engine = match engine {
             Some(engine) => engine,
             None => Engine::load(&pack, &cache, events)?,

@@ -117,7 +117,11 @@ impl Meter<'_> {
         body: &FunctionBody,
         function: FuncToValidate<ValidatorResources>,
     ) -> Encoded<Written> {
-        let (source, validator) = Source::read(number, body, function)?;
+        let (mut source, validator) = Source::read(number, body, function)?;
+        let large = source.code.len() >= self.bounds.large;
+        if self.points {
+            source.double_loops(self.bounds.doubled);
+        }
         let mut out = Written::new(self.new_function_with_parsed_locals(body)?);
         if self.looks_at_entry(&source) {
             self.look_at_entry(number, &mut out)?;
@@ -127,11 +131,11 @@ impl Meter<'_> {
         }
         let mut own = Vec::new();
         let mut continued = None;
-        if self.points && source.code.len() >= self.large {
+        if self.points && large {
             own = outlined(&source.code, &source.locals);
         } else if self.points && !source.loops.is_empty() {
-            let empty = begins_empty(body, validator)?;
-            continued = Continued::of(&source, &empty, self.busy, self.next_added());
+            let empty = begins_empty(&source.code, validator)?;
+            continued = Continued::of(&source, &empty, self.bounds.busy, self.next_added());
         }
         if let Some(continued) = &continued {
             self.continuation(continued)?;

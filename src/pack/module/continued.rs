@@ -116,7 +116,7 @@ impl<'a> Continued<'a> {
 }
 
 /// Whether it is a call when it is written. What else the compiler makes one of is rare in a loop.
-fn is_call(operator: &Operator) -> bool {
+pub(super) fn is_call(operator: &Operator) -> bool {
     matches!(
         operator,
         Operator::Call { .. }

@@ -42,6 +42,20 @@ impl Meter<'_> {
         out.local_set(local);
     }
 
+    /// Puts the values of all `locals` away, each at a place of its own.
+    pub(super) fn put_all_away(&mut self, locals: &[(u32, ValType)], out: &mut Written) {
+        for (place, (local, ty)) in (0..).zip(locals) {
+            self.put_away(place, *local, *ty, out);
+        }
+    }
+
+    /// Gives `locals` the values that [`Self::put_all_away`] put away, in the same order.
+    pub(super) fn take_all_back(&mut self, locals: &[(u32, ValType)], out: &mut Written) {
+        for (place, (local, ty)) in (0..).zip(locals) {
+            self.take_back(place, *local, *ty, out);
+        }
+    }
+
     /// The global at `place`.
     fn keeping(&mut self, place: u32) -> u32 {
         self.bodies.keeping = self.bodies.keeping.max(place + 1);

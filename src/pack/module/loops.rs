@@ -48,6 +48,13 @@ impl Way {
     }
 }
 
+/// Locals by the numbers that they have in the function of the loop.
+fn numbered(kept: &[(u32, Local)], numbers: &HashMap<u32, u32>) -> Vec<(u32, Local)> {
+    kept.iter()
+        .map(|(local, ty)| (numbers[local], *ty))
+        .collect()
+}
+
 /// A loop that becomes a function, and how.
 struct Own<'a> {
     is: &'a Outlined,
@@ -112,9 +119,7 @@ impl Meter<'_> {
         if exits.len() > 1 {
             out.put(&Instruction::Block(BlockType::Empty));
         }
-        for (place, (local, ty)) in (0..).zip(&own.takes.kept) {
-            self.put_away(place, *local, *ty, out);
-        }
+        self.put_all_away(&own.takes.kept, out);
         for local in &own.takes.direct {
             out.put(&Instruction::LocalGet(*local));
         }
@@ -122,9 +127,7 @@ impl Meter<'_> {
         for local in own.gives.direct.iter().rev() {
             out.put(&Instruction::LocalSet(*local));
         }
-        for (place, (local, ty)) in (0..).zip(&own.gives.kept) {
-            self.take_back(place, *local, *ty, out);
-        }
+        self.take_all_back(&own.gives.kept, out);
         match exits[..] {
             [] => {}
             [exit] => out.put(&Instruction::BrIf(exit)),
@@ -159,9 +162,8 @@ impl Meter<'_> {
         }
         let more = self.types_of(&more, &source.locals)?;
         let mut out = Written::new(Function::new_with_locals_types(more));
-        for (place, (local, ty)) in (0..).zip(&own.takes.kept) {
-            self.take_back(place, numbers[local], *ty, &mut out);
-        }
+        let taken = numbered(&own.takes.kept, &numbers);
+        self.take_all_back(&taken, &mut out);
         let exit = |depth: u32, label: u32| {
             let outside = label.checked_sub(depth + 1)?;
             let place = own.is.exits.iter().position(|exit| *exit == outside)?;
@@ -170,9 +172,7 @@ impl Meter<'_> {
         out.put(&Instruction::Loop(BlockType::Empty));
         self.take(&mut out.function, source.cost(own.is.start));
         self.if_used_up(&mut out);
-        for (place, (local, ty)) in (0..).zip(&own.takes.kept) {
-            self.put_away(place, numbers[local], *ty, &mut out);
-        }
+        self.put_all_away(&taken, &mut out);
         pause(self, &mut out);
         out.put(&Instruction::End);
         // How many blocks are open within the loop.
@@ -221,9 +221,7 @@ impl Meter<'_> {
 
     /// What it gives when it is left by its end, 0, or by a label outside. `numbers` has its locals.
     fn leave(&mut self, own: &Own, exit: u32, numbers: &HashMap<u32, u32>, out: &mut Written) {
-        for (place, (local, ty)) in (0..).zip(&own.gives.kept) {
-            self.put_away(place, numbers[local], *ty, out);
-        }
+        self.put_all_away(&numbered(&own.gives.kept, numbers), out);
         if !own.is.exits.is_empty() {
             out.put(&Instruction::I32Const(exit as i32));
         }

@@ -13,6 +13,7 @@ use super::RewriteError;
 use super::bodies::Bodies;
 use super::calls::{Recursive, recursive};
 use super::continued::BUSY;
+use super::doubled::MOST_DOUBLED;
 use super::outline::LARGE;
 use super::parts::Parts;
 use super::same::Same;
@@ -33,15 +34,35 @@ pub(crate) const CALL: (&str, &str) = ("PyObject_CallNoArgs", "codeact_call");
 /// `module` with meter points and without custom sections. Without `points` it has what goes with them and
 /// none of them: what metering costs is measured against that.
 pub(crate) fn metered(module: &[u8], points: bool) -> Result<Vec<u8>, RewriteError> {
-    rewritten(module, points, LARGE, BUSY)
+    rewritten(module, points, Bounds::default())
 }
 
-/// As [`metered`]. A function is large from so many instructions on, a loop busy from so many locals on.
+/// What decides how functions and loops are written.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// From so many instructions on a function is large.
+    pub(super) large: usize,
+    /// From so many locals on a loop is busy.
+    pub(super) busy: usize,
+    /// Up to so many instructions a loop's pass is written twice.
+    pub(super) doubled: usize,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            large: LARGE,
+            busy: BUSY,
+            doubled: MOST_DOUBLED,
+        }
+    }
+}
+
+/// As [`metered`], with other bounds.
 pub(super) fn rewritten(
     module: &[u8],
     points: bool,
-    large: usize,
-    busy: usize,
+    bounds: Bounds,
 ) -> Result<Vec<u8>, RewriteError> {
     let parts = Parts::read(module)?;
     let recursive = recursive(&parts)?;
@@ -50,8 +71,7 @@ pub(super) fn rewritten(
         recursive,
         parts,
         points,
-        large,
-        busy,
+        bounds,
         bodies: Bodies::default(),
         seen: Vec::new(),
     };
@@ -86,8 +106,7 @@ pub(super) struct Meter<'a> {
     pub(super) recursive: Recursive,
     pub(super) same: Same,
     pub(super) points: bool,
-    pub(super) large: usize,
-    pub(super) busy: usize,
+    pub(super) bounds: Bounds,
     /// The code, made before the rest: its functions' types come before it.
     pub(super) bodies: Bodies,
     seen: Vec<SectionId>,

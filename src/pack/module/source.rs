@@ -68,20 +68,19 @@ pub(super) type Validator = FuncValidator<ValidatorResources>;
 /// For each instruction whether a block that begins there does so with nothing on the operand stack, neither its own
 /// parameters nor what lies under them, and the block that it is in comes to it.
 pub(super) fn begins_empty(
-    body: &FunctionBody,
+    code: &[Operator],
     mut validator: Validator,
 ) -> Result<Vec<bool>, BinaryReaderError> {
     let mut empty = Vec::new();
-    let mut code = body.get_operators_reader()?;
-    while !code.eof() {
-        let (operator, offset) = code.read_with_offset()?;
+    // Where an instruction is counts for messages only; the first byte is never one of an instruction.
+    for (offset, operator) in (1..).zip(code) {
         // An `if` takes its condition.
         let taken = u32::from(matches!(operator, Operator::If { .. }));
         let comes_to = validator
             .get_control_frame(0)
             .is_some_and(|frame| !frame.unreachable);
         empty.push(comes_to && validator.operand_stack_height() == taken);
-        validator.op(offset, &operator)?;
+        validator.op(offset, operator)?;
     }
     Ok(empty)
 }

@@ -7,8 +7,9 @@ use proptest::prelude::*;
 
 use super::super::outline::{Outlined, outlined};
 use super::super::parts::Parts;
+use super::super::rewrite::{Bounds, rewritten};
 use super::super::source::Source;
-use super::{module, rewritten, run};
+use super::{module, run};
 
 /// The loops of `body`, the module's only function, that become functions.
 fn loops_of(body: &str) -> Vec<Outlined> {
@@ -218,18 +219,28 @@ fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     prop::collection::vec(piece, 1..8)
 }
 
+/// `wat` rewritten, where functions are large from so many instructions on, loops are busy from so many locals on, and passes are
+/// written twice up to so many instructions.
+pub(super) fn rewritten_with(wat: &str, large: usize, busy: usize, doubled: usize) -> Vec<u8> {
+    let bounds = Bounds {
+        large,
+        busy,
+        doubled,
+    };
+    rewritten(&wat::parse_str(wat).unwrap(), true, bounds).unwrap()
+}
+
 /// A module whose loops call the host from where they are, one whose loops are functions, and one whose
 /// functions are continued, where that can be, in loops that are busy from so many locals on.
 fn ways(wat: &str, busy: usize) -> [Vec<u8>; 3] {
-    let parsed = wat::parse_str(wat).unwrap();
     let never = usize::MAX;
     [(never, never), (0, never), (never, busy)]
-        .map(|(large, busy)| rewritten(&parsed, true, large, busy).unwrap())
+        .map(|(large, busy)| rewritten_with(wat, large, busy, 0))
 }
 
 /// A module with a function `work` of this body, that takes `$n`, has `$i` and `$sum`, and gives a number. There are ten
 /// passes of `$sum = $sum * 3 + $i` in place of each `LOOP`.
-fn work(body: &str) -> String {
+pub(super) fn work(body: &str) -> String {
     let passes = "(local.set $i (i32.const 10))
         loop
             (local.set $sum (i32.add (i32.mul (local.get $sum) (i32.const 3)) (local.get $i)))
@@ -326,7 +337,7 @@ fn some_functions_have_no_continuation() {
 }
 
 /// What `work` gives, what it has made of the memory, and what it cost.
-fn outcome(module: &[u8], n: i32, slice: i64) -> (i32, Vec<u8>, i64) {
+pub(super) fn outcome(module: &[u8], n: i32, slice: i64) -> (i32, Vec<u8>, i64) {
     let mut running = run(module, slice, u32::MAX);
     let given = running.call("work", n).unwrap();
     let memory = (running.instance)
@@ -434,6 +445,18 @@ proptest! {
         for module in [&left, &moved, &continued] {
             for slice in [slice, 1 << 40] {
                 prop_assert_eq!(&plain, &outcome(module, n, slice), "slices of {}", slice);
+            }
+        }
+        // With passes written twice it costs more, and the same again however it goes on.
+        let never = usize::MAX;
+        let doubled = [(never, never), (0, never), (never, busy)]
+            .map(|(large, busy)| rewritten_with(&wat, large, busy, 1000));
+        let twice = outcome(&doubled[0], n, 1 << 40);
+        prop_assert_eq!((plain.0, &plain.1), (twice.0, &twice.1));
+        prop_assert!((plain.2..=2 * plain.2).contains(&twice.2));
+        for module in &doubled {
+            for slice in [slice, 1 << 40] {
+                prop_assert_eq!(&twice, &outcome(module, n, slice), "twice, slices of {}", slice);
             }
         }
     }

@@ -5,9 +5,9 @@ use wasmtime::{Caller, Config, Engine, Instance, Linker, Module, Store, Val};
 
 use super::calls::recursive;
 use super::parts::Parts;
-use super::rewrite::rewritten;
 use super::{COUNTER, GIVE_WAY, TICK, metered};
 
+mod doubled;
 mod loops;
 mod same;
 
