@@ -5,7 +5,7 @@
 //! the crate as an embedder uses it; `agent*` the loop with a model made for the test; `run*` and
 //! `demo` the commands with a model, against the scripted `model_server`; `artifacts` the pictures
 //! and files that code leaves; `mcp*` tools of MCP servers; `mounts*` folders of the host, which
-//! `host_folder` makes.
+//! `host_folder` makes; `texts*` every text that the command shows, word by word.
 
 mod host_folder;
 mod mcp_support;
@@ -51,6 +51,36 @@ mod run_stop;
 mod sessions;
 mod sessions_survive;
 mod snapshots;
+#[cfg(unix)]
+mod texts;
+#[cfg(unix)]
+mod texts_errors;
+#[cfg(unix)]
+mod texts_help;
+#[cfg(unix)]
+mod texts_mcp;
+#[cfg(unix)]
+mod texts_model;
+#[cfg(unix)]
+mod texts_net;
+#[cfg(unix)]
+mod texts_output;
+#[cfg(unix)]
+mod texts_prompt;
+#[cfg(unix)]
+mod texts_python;
+#[cfg(unix)]
+mod texts_redaction;
+#[cfg(unix)]
+mod texts_repl;
+#[cfg(unix)]
+mod texts_replay;
+#[cfg(unix)]
+mod texts_run;
+#[cfg(unix)]
+mod texts_sessions;
+#[cfg(unix)]
+mod texts_tools;
 mod tools;
 mod tools_command;
 mod waiting;
