@@ -1,9 +1,9 @@
-"""Ten small programs of pure-Python work, for native CPython and for the sandbox.
+"""Ten small programs in pure Python, for native CPython and for the sandbox.
 
-Run with names to select programs; prints one JSON line each: the best of three runs in seconds
-and a checksum that has to be the same everywhere. With `--endless NAME` it runs that program again and
-again, and prints its checksum each time. Nothing depends on hash(), id(), the time or
-the word size.
+Arguments select programs by name. Prints one JSON line for each: the best time of three runs in
+seconds, and a checksum that must be the same in every build. With `--endless NAME` it repeats one
+program and prints its checksum each time. No result depends on hash(), id(), the time or the word
+size.
 """
 
 import json
@@ -13,7 +13,7 @@ import time
 
 
 def lcg(seed):
-    """A stream of 31-bit numbers, the same on every build."""
+    """Yields pseudorandom 31-bit numbers, the same in every build."""
     state = seed
     while True:
         state = (state * 1103515245 + 12345) & 0x7FFFFFFF
@@ -21,7 +21,7 @@ def lcg(seed):
 
 
 def mix(checksum, value):
-    """Folds one number into a 32-bit checksum."""
+    """Returns a 32-bit checksum updated with one number."""
     return ((checksum ^ value) * 16777619) & 0xFFFFFFFF
 
 

@@ -1,7 +1,7 @@
-"""File work through Python, for native CPython on a memory file system and for the sandbox.
+"""File operations in Python, for native CPython on a memory file system and for the sandbox.
 
-Run with a name in a folder to work in; prints one JSON line: seconds and a checksum that has to be
-the same everywhere.
+The argument is the name of a benchmark, which uses the current folder. Prints one JSON line: the
+seconds, and a checksum that must be the same in every build.
 """
 
 import importlib
@@ -15,7 +15,7 @@ SIZE = 64 << 20
 PIECE = 1 << 20
 SMALL_FILES = 10_000
 
-# 200 modules of the standard library that every build of 3.12 and later and the sandbox have.
+# 200 modules of the standard library that exist in every build of 3.12 and later, and in the sandbox.
 STDLIB = """
 __future__ abc argparse array ast asyncio atexit base64 bdb binascii bisect bz2 calendar cmath cmd
 code codecs codeop collections colorsys compileall concurrent.futures configparser contextlib
@@ -83,7 +83,7 @@ def small_files():
 
 
 def loaded():
-    """Which of the modules are there already: imported by the interpreter's start or its image."""
+    """Returns the modules that are already imported, by the interpreter's start or its image."""
     return 0.0, [name for name in STDLIB if name in sys.modules]
 
 

@@ -1,9 +1,9 @@
-//! An agent with whatever model the environment names: `cargo run --example agent -- "a task"`.
+//! An agent with the model that the environment configures: `cargo run --example agent -- "a task"`.
 
 use codeact::{Agent, Sandbox, llm};
 
 #[tokio::main]
-async fn main() -> Result<(), codeact::Error> {
+async fn main() -> Result<(), codeact::agent::AgentError> {
     let task = std::env::args().nth(1);
     let task = task
         .as_deref()

@@ -1,11 +1,12 @@
-//! A function of the host that code in the sandbox calls: `cargo run --example tools`.
+//! A tool, which is a host function that the code can call: `cargo run --example tools`.
 
 use codeact::Sandbox;
-use codeact::tools::{Tool, ToolFailure, Tools};
+use codeact::tools::{Tool, ToolFailure, Tools, schemars};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
+#[schemars(crate = "codeact::tools::schemars")]
 struct Query {
-    /// What it is called in the shop
+    /// Its name in the shop
     item: String,
 }
 
@@ -22,7 +23,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         },
     )?;
-    let sandbox = Sandbox::new().await?.tools(Tools::new().tool(price)?);
+    let tools = Tools::new().tool(price)?;
+    let sandbox = Sandbox::builder().tools(tools).build().await?;
     let code = "
 import asyncio
 help(tools.price)

@@ -1,7 +1,10 @@
-//! The `codeact` command. All of it is in `codeact::cli`, so that `main` only ends the process.
+//! The command `codeact`.
+
+mod cli;
+mod report;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    codeact::cli::main(std::env::args_os())
+    cli::main(std::env::args_os())
 }

@@ -1,10 +1,10 @@
-//! The sandbox's figures inside one process, each against something measured in the same run.
+//! Measurements of the sandbox within one process, each relative to another one of the same run.
 //!
 //! `cargo bench --bench sandbox -- [NAME…] [--quick] [--python PATH] [--pandas-python PATH]` prints
-//! one JSON object a line: `name`, `value`, `unit`, `against`, `ratio` (value divided by against,
-//! `null` without one) and fields that explain them. The two sides take turns (A B A B …) and the
-//! figures are medians, so that a slow moment of the machine meets both. `scripts/bench` names the
-//! interpreters, adds the figures of whole processes and draws a table.
+//! one JSON object per line: `name`, `value`, `unit`, `against`, `ratio` (value divided by against,
+//! `null` without one) and fields that explain them. The two sides alternate (A B A B …) and the
+//! figures are medians, so that a slow phase of the machine affects both. `scripts/bench` selects the
+//! interpreters, adds the measurements of whole processes and prints a table.
 
 mod metering;
 mod sessions;
@@ -33,7 +33,7 @@ const NAMES: [&str; 5] = [
 fn main() -> Result<(), Failure> {
     let args = Args::parse(std::env::args().skip(1))?;
     if !args.bench {
-        // `cargo test --all-targets`: figures belong to `cargo bench`.
+        // `cargo test --all-targets` does not measure.
         return Ok(());
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -61,7 +61,7 @@ fn main() -> Result<(), Failure> {
 struct Args {
     names: Vec<String>,
     quick: bool,
-    /// Given by `cargo bench`.
+    /// Set by `cargo bench`.
     bench: bool,
     /// Native interpreters to compare with.
     python: Option<String>,
@@ -120,7 +120,7 @@ impl Bench {
         }
     }
 
-    /// `full` repetitions, or fewer with `--quick`.
+    /// Returns the number of repetitions: `full`, or fewer with `--quick`.
     fn times(&self, full: usize) -> usize {
         if self.args.quick {
             full.div_ceil(5)
@@ -139,7 +139,7 @@ impl Bench {
         let code = "import pandas; print(1+1)";
         let (python, note) = match (&self.args.pandas_python, &self.args.python) {
             (Some(path), _) => (Some((path.as_str(), code)), None),
-            // A bound that favours the native side.
+            // A bound in favour of the native side.
             (None, Some(path)) => (
                 Some((path.as_str(), "print(1+1)")),
                 Some("native without pandas"),
@@ -149,7 +149,7 @@ impl Bench {
         self.against_process("fresh_run_pandas", code, python, note)
     }
 
-    /// One thread, one fresh session after the other, against one fresh process after the other.
+    /// Compares fresh sessions on one thread with fresh processes.
     fn against_process(
         &self,
         name: &str,
@@ -157,7 +157,7 @@ impl Bench {
         native: Option<(&str, &str)>,
         note: Option<&str>,
     ) -> Result<Value, Failure> {
-        /// A process takes so much longer that a pair holds several runs, to have enough of them.
+        /// Runs in a pair. A process takes much longer, so that a pair has several runs.
         const RUNS_A_PAIR: usize = 20;
         let run = || self.sandbox.run_blocking(code);
         for _ in 0..50 {
@@ -196,7 +196,7 @@ impl Bench {
         }))
     }
 
-    /// Runs per second of two threads, against those of one.
+    /// Compares the runs per second of two threads with those of one.
     fn two_threads(&self) -> Result<Value, Failure> {
         const SLICE: Duration = Duration::from_millis(400);
         let (mut one, mut two) = (Vec::new(), Vec::new());
@@ -243,22 +243,22 @@ impl Bench {
         })
     }
 
-    /// Host memory of a session that has run one trivial turn and waits for the next.
+    /// Measures the host memory of an idle session that has run one trivial turn.
     fn idle_sandbox(&self) -> Result<Value, Failure> {
         let sessions = self.times(50);
-        let mut kept = Vec::new();
-        // What sessions share is there from the first on.
+        let mut idle = Vec::new();
+        // The first sessions allocate the memory that all share.
         for _ in 0..3 {
-            kept.push(self.idle_session()?);
+            idle.push(self.idle_session()?);
         }
         let before = proportional_set_size();
         for _ in 0..sessions {
-            kept.push(self.idle_session()?);
+            idle.push(self.idle_session()?);
         }
         let value = before
             .zip(proportional_set_size())
             .map(|(before, after)| (after - before) / sessions as f64 / 1024.0);
-        drop(kept);
+        drop(idle);
         Ok(json!({
             "name": "idle_sandbox",
             "value": value.map(round),
@@ -267,13 +267,13 @@ impl Bench {
             "ratio": null,
             "note": match value {
                 Some(_) => format!("{sessions} sessions"),
-                None => "only Linux tells the proportional set size".to_owned(),
+                None => "only Linux reports the proportional set size".to_owned(),
             },
         }))
     }
 
-    /// What 1,000 files add to a turn that changes one of them: the copy of the tree that every turn
-    /// begins with, and what that costs the first change after it.
+    /// Measures the cost of 1,000 files for a turn that changes one of them: each turn starts with a copy of the
+    /// tree, and the first change copies shared nodes.
     fn tree_copy(&self) -> Result<Value, Failure> {
         const FILES: u32 = 1000;
         const MAKE: &str = "
@@ -346,7 +346,7 @@ fn native_process(python: &str, code: &str) -> Result<(), Failure> {
     Err(format!("expected the output 2 of {python}, got {output:?}").into())
 }
 
-/// This process's own memory and its share of what it shares, in KiB.
+/// Returns the proportional set size of this process, in KiB: its own memory and its share of shared memory.
 fn proportional_set_size() -> Option<f64> {
     let text = std::fs::read_to_string("/proc/self/smaps_rollup").ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;

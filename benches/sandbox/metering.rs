@@ -1,4 +1,4 @@
-//! How soon a guest stops that is told to, and how long others wait for busy ones.
+//! The latency of stopping a guest, and of short runs next to busy ones.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::{Bench, Failure, millis, percentile, round};
 
 pub const NAMES: [&str; 2] = ["stop_latency", "fairness"];
 
-/// Work that never ends by itself, or not for long.
+/// Code that does not terminate, or not soon.
 const ENDLESS: [(&str, &str); 7] = [
     ("python", "while True: pass"),
     (
@@ -32,7 +32,7 @@ const ENDLESS: [(&str, &str); 7] = [
     ),
 ];
 
-/// So many guests keep the processor busy.
+/// Number of guests that keep the processor busy.
 const BUSY: usize = 100;
 
 impl Bench {
@@ -43,7 +43,7 @@ impl Bench {
         }
     }
 
-    /// From the moment a turn should stop, by its time or by a call, to its execution.
+    /// Measures the time from the moment when a turn should stop, because of its wall time or a cancellation, to its end.
     fn stop_latency(&self) -> Result<Value, Failure> {
         let mut all = Vec::new();
         let mut kinds = serde_json::Map::new();
@@ -71,13 +71,12 @@ impl Bench {
             "p95": round(percentile(&mut all, 95)),
             "max": round(percentile(&mut all, 100)),
             "kinds": kinds,
-            "note": format!("the latest {:.1} ms late; by time and by a call, in turns", percentile(&mut all, 100)),
+            "note": format!("maximum {:.1} ms; alternately by wall time and by cancellation", percentile(&mut all, 100)),
         }))
     }
 
     fn timed_out(&self, code: &str, after: Duration) -> Result<f64, Failure> {
-        let mut limits = Limits::default();
-        limits.wall = after;
+        let limits = Limits::new().with_wall(after);
         let begun = Instant::now();
         let turn = Turn::new(code).limits(limits);
         let execution = self.runtime.block_on(self.sandbox.run(turn))?;
@@ -106,11 +105,10 @@ impl Bench {
         }
     }
 
-    /// A short request every 10 ms while a hundred guests never rest.
+    /// Measures a short run every 10 ms while a hundred guests are busy.
     fn fairness(&self) -> Result<Value, Failure> {
         let cancel = Cancel::new();
-        let mut limits = Limits::default();
-        limits.wall = Duration::from_secs(600);
+        let limits = Limits::new().with_wall(Duration::from_secs(600));
         let busy: Vec<_> = (0..BUSY)
             .map(|_| {
                 let turn = Turn::new("while True: pass").limits(limits.clone());
@@ -121,7 +119,7 @@ impl Bench {
                 })
             })
             .collect();
-        // Until all of them are at it.
+        // Until all of them run.
         std::thread::sleep(Duration::from_secs(2));
         let mut times = Vec::new();
         for _ in 0..self.times(300) {
@@ -146,7 +144,7 @@ impl Bench {
             "against": null,
             "ratio": null,
             "p50": round(percentile(&mut times, 50)),
-            "note": format!("p99 of a short run beside {BUSY} busy guests"),
+            "note": format!("p99 of a short run next to {BUSY} busy guests"),
         }))
     }
 }

@@ -31,25 +31,24 @@ impl Bench {
         }
     }
 
-    fn session_with(&self, code: &str) -> Result<Session, Failure> {
+    fn prepared_session(&self, code: &str) -> Result<Session, Failure> {
         let mut session = self.roomy()?.session()?;
         self.completed(&mut session, code)?;
-        // The array becomes part of what was there before.
+        // The array becomes part of the state before the measured turns.
         self.completed(&mut session, "x = 0")?;
         session.checkpoint()?;
         Ok(session)
     }
 
     fn roomy(&self) -> Result<codeact::Sandbox, Failure> {
-        let mut limits = codeact::sandbox::Limits::default();
-        limits.memory = 1 << 30;
+        let limits = codeact::sandbox::Limits::new().with_memory(1 << 30);
         let builder = codeact::Sandbox::builder().limits(limits);
         Ok(self.runtime.block_on(builder.build())?)
     }
 
-    /// A checkpoint after a small turn.
-    fn checkpoint(&self, name: &str, begin: &str, what: &str) -> Result<Value, Failure> {
-        let mut session = self.session_with(begin)?;
+    /// Measures a checkpoint after a small turn.
+    fn checkpoint(&self, name: &str, begin: &str, note: &str) -> Result<Value, Failure> {
+        let mut session = self.prepared_session(begin)?;
         let mut times = Vec::new();
         for _ in 0..self.times(100) {
             self.completed(&mut session, "x += 1")?;
@@ -58,12 +57,12 @@ impl Bench {
             times.push(millis(begun));
             drop(snapshot);
         }
-        Ok(figure(name, &mut times, what))
+        Ok(figure(name, &mut times, note))
     }
 
     fn fork(&self) -> Result<Value, Failure> {
         let code = "import numpy as np, pandas as pd; big = np.ones(12_500_000); x = 0";
-        let mut session = self.session_with(code)?;
+        let mut session = self.prepared_session(code)?;
         let mut times = Vec::new();
         for _ in 0..self.times(100) {
             self.completed(&mut session, "x += 1")?;
@@ -79,17 +78,17 @@ impl Bench {
         ))
     }
 
-    /// Host memory of a thousand forks, each of which has run a turn.
+    /// Measures the host memory of a thousand forks, each of which has run a turn.
     fn thousand_forks(&self) -> Result<Value, Failure> {
         let forks = if self.args.quick { 100 } else { 1000 };
         let code = "import numpy as np, pandas as pd; big = np.ones(12_500_000); x = 0";
-        let session = self.session_with(code)?;
+        let session = self.prepared_session(code)?;
         let before = proportional_set_size();
-        let mut kept = Vec::new();
+        let mut alive = Vec::new();
         for i in 0..forks {
             let mut fork = session.fork()?;
             self.completed(&mut fork, &format!("x = {i}; big[x] = x"))?;
-            kept.push(fork);
+            alive.push(fork);
         }
         let value = before
             .zip(proportional_set_size())
@@ -104,7 +103,7 @@ impl Bench {
         }))
     }
 
-    /// From a file to the result of `x + 1`.
+    /// Measures the time from opening a file to the result of `x + 1`.
     fn restore_disk(&self) -> Result<Value, Failure> {
         let dir = std::env::temp_dir().join(format!("codeact-bench-{}", std::process::id()));
         std::fs::create_dir_all(&dir)?;
@@ -130,13 +129,13 @@ impl Bench {
         ))
     }
 
-    /// Ten turns, with a checkpoint after each.
+    /// Measures ten turns with a checkpoint after each.
     fn ten_turns(&self) -> Result<Value, Failure> {
         let mut times = Vec::new();
         for _ in 0..self.times(100) {
             let begun = Instant::now();
             let mut session = self.sandbox.session()?;
-            let mut kept = Vec::new();
+            let mut checkpoints = Vec::new();
             for turn in 0..10 {
                 let code = match turn {
                     0 => "x = 0",
@@ -144,7 +143,7 @@ impl Bench {
                     _ => "x += 1",
                 };
                 self.completed(&mut session, code)?;
-                kept.push(session.checkpoint()?);
+                checkpoints.push(session.checkpoint()?);
             }
             times.push(millis(begun));
         }

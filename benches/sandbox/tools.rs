@@ -1,4 +1,4 @@
-//! Calls from the code to the host.
+//! Tool calls.
 
 use std::time::{Duration, Instant};
 
@@ -32,29 +32,25 @@ impl Bench {
         }
     }
 
-    /// The sandbox with three tools.
+    /// Returns a sandbox with three tools.
     fn with_tools(&self) -> Result<Sandbox, Failure> {
         let next = Tool::new("next", "The next number", |number: Number| async move {
             Ok(number.n + 1)
         })?;
-        let turned = Tool::new(
-            "turned",
-            "The bytes turned round",
-            |data: Data| async move {
-                let mut bytes = data.data;
-                bytes.0.reverse();
-                Ok(bytes)
-            },
-        )?;
+        let turned = Tool::new("turned", "The bytes in reverse", |data: Data| async move {
+            let mut bytes = data.data;
+            bytes.0.reverse();
+            Ok(bytes)
+        })?;
         let slow = Tool::new("slow", "Waits 100 ms", |number: Number| async move {
             tokio::time::sleep(Duration::from_millis(100)).await;
             Ok(number.n)
         })?;
         let tools = Tools::new().tool(next)?.tool(turned)?.tool(slow)?;
-        Ok(self.sandbox.clone().tools(tools))
+        Ok(self.sandbox.derive().tools(tools).build()?)
     }
 
-    /// Runs `code` in a fresh session and gives the list of numbers that it ends with.
+    /// Runs `code` in a fresh session and returns its result, a list of numbers.
     fn numbers(&self, sandbox: &Sandbox, code: &str) -> Result<Vec<f64>, Failure> {
         let execution = self.runtime.block_on(sandbox.run(code))?;
         let result = execution
@@ -63,7 +59,7 @@ impl Bench {
         Ok(serde_json::from_str(&result)?)
     }
 
-    /// A call and its answer, in microseconds, beside a call of a Python function.
+    /// Compares a tool call with a call of a Python function, in microseconds.
     fn tool_call(&self) -> Result<Value, Failure> {
         let times = self.times(2000);
         let code = format!(
@@ -75,7 +71,7 @@ def many(f, count=100):
     begun = time.perf_counter_ns()
     for n in range(count): f(n=n)
     return (time.perf_counter_ns() - begun) / count / 1000
-# The guest's clock has steps of 20 µs: so a hundred at a time.
+# The guest's clock has a resolution of 20 µs, so it measures a hundred calls.
 both = [(many(tools.next), many(plain)) for _ in range({times} // 100)]
 [one for pair in both for one in pair]"
         );
@@ -87,9 +83,9 @@ both = [(many(tools.next), many(plain)) for _ in range({times} // 100)]
         }))
     }
 
-    /// 1 MiB to a tool and back, in milliseconds, beside copying it twice.
+    /// Compares sending 1 MiB to a tool and back with copying it twice, in milliseconds.
     fn tool_bytes(&self) -> Result<Value, Failure> {
-        // A turn may send and get 64 MiB.
+        // The limit of a turn is 64 MiB.
         let times = self.times(25);
         let code = format!(
             "
@@ -113,7 +109,7 @@ all"
         }))
     }
 
-    /// Twenty calls that wait 100 ms each, at once, beside one.
+    /// Compares twenty concurrent calls that wait 100 ms each with one.
     fn gather(&self) -> Result<Value, Failure> {
         let times = self.times(10);
         let code = format!(
@@ -137,7 +133,7 @@ all"
         }))
     }
 
-    /// A fresh run with 200 tools there, beside one without.
+    /// Compares a fresh run with 200 tools with one without tools.
     fn start_200_tools(&self) -> Result<Value, Failure> {
         let mut tools = Tools::new();
         for n in 0..200 {
@@ -148,7 +144,7 @@ all"
                 |number: Number| async move { Ok(number.n) },
             )?)?;
         }
-        let many = self.sandbox.clone().tools(tools);
+        let many = self.sandbox.derive().tools(tools).build()?;
         let (mut with, mut without) = (Vec::new(), Vec::new());
         for sandbox in [&many, &self.sandbox] {
             self.runtime.block_on(sandbox.run("print(1+1)"))?;
@@ -169,7 +165,7 @@ all"
     }
 }
 
-/// The medians of both sides of `pairs`, which hold one after the other.
+/// Returns the medians of both sides of `pairs`, which are flattened.
 fn medians(pairs: &[f64]) -> (f64, f64) {
     let of = |which: usize| {
         let mut one: Vec<_> = pairs.iter().skip(which).step_by(2).copied().collect();

@@ -1,4 +1,5 @@
-//! What the code made: pictures it showed and files it left, saved to a folder of the user's.
+//! Saves pictures that the code showed, and files that it left, to a folder of the host. The guest chooses their names:
+//! this file keeps them inside the folder.
 
 use std::collections::HashSet;
 use std::fs;
@@ -10,10 +11,9 @@ use cap_fs_ext::DirExt;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, OpenOptions};
 
-use crate::sandbox::{Display, Execution, GuestFile};
+use codeact::sandbox::{Display, Execution, GuestFile};
 
-/// Saves the pictures of `executions`, in their order, and the files of the last one, to `dir`, as
-/// [`save_all`] does.
+/// Saves the pictures of all `executions`, and the files of the last one, to `dir`; see [`save_all`].
 pub(super) fn save(
     dir: &Path,
     force: bool,
@@ -34,11 +34,11 @@ pub(super) fn save(
     save_all(dir, force, &shown, files.unwrap_or_default())
 }
 
-/// Saves pictures by name, and files, to `dir`. With nothing to save, makes nothing. Files that are
-/// there are left alone unless `force`.
+/// Saves named pictures, and files, to `dir`, and returns their paths. Creates `dir` only if there is something to
+/// save. Existing files are an error unless `force` is true.
 ///
-/// All names are looked at before anything is written. What is saved lies below `dir` itself: no link
-/// that is there is followed.
+/// All names are checked before anything is written. Everything is written below `dir`: existing symbolic links are
+/// not followed.
 pub(super) fn save_all(
     dir: &Path,
     force: bool,
@@ -56,14 +56,14 @@ pub(super) fn save_all(
     if items.is_empty() {
         return Ok(Vec::new());
     }
-    let there = |name: &str| dir.join(name).symlink_metadata().is_ok();
-    if !force && let Some((name, _)) = items.iter().find(|(name, _)| there(name)) {
+    let exists = |name: &str| dir.join(name).symlink_metadata().is_ok();
+    if !force && let Some((name, _)) = items.iter().find(|(name, _)| exists(name)) {
         bail!(
-            "{} is there already, so nothing was saved; --force overwrites",
+            "{} exists already, so nothing was saved; --force overwrites it",
             dir.join(name).display()
         );
     }
-    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    fs::create_dir_all(dir).with_context(|| format!("cannot create {}", dir.display()))?;
     let root = Dir::open_ambient_dir(dir, ambient_authority())
         .with_context(|| format!("cannot open {}", dir.display()))?;
     for (name, item) in &items {
@@ -74,12 +74,12 @@ pub(super) fn save_all(
     Ok(items.into_iter().map(|(name, _)| dir.join(name)).collect())
 }
 
-/// What was shown as a picture.
+/// Returns the displays that are pictures.
 pub(super) fn pictures(execution: &Execution) -> impl Iterator<Item = &Display> {
     execution.displays.iter().filter(|d| d.is_picture())
 }
 
-/// What is saved under one name.
+/// The content to save under a name.
 enum Item<'a> {
     Picture(&'a [u8]),
     File(&'a GuestFile),
@@ -95,7 +95,7 @@ fn write(root: &Dir, name: &str, item: &Item, force: bool) -> std::io::Result<()
         }
     }
     if force {
-        // A link goes, what it leads to stays.
+        // Removes a link, not its target.
         match dir.remove_file_or_symlink(name) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
             _ => {}
@@ -110,7 +110,7 @@ fn write(root: &Dir, name: &str, item: &Item, force: bool) -> std::io::Result<()
     }
 }
 
-/// Names that were given out, in small letters: some systems know no others.
+/// Names in use, in lower case, because some file systems ignore case.
 #[derive(Default)]
 struct Names {
     files: HashSet<String>,
@@ -118,32 +118,32 @@ struct Names {
 }
 
 impl Names {
-    /// A safe name for the guest's `name`, that no other has.
+    /// Returns a safe and unused name for the guest's `name`.
     fn take(&mut self, name: &str) -> String {
         let safe = safe(name);
         let mut path = String::new();
         let mut parts = safe.split('/').peekable();
         while let Some(part) = parts.next() {
             let last = parts.peek().is_none();
-            let free = |names: &Self, path: &str| {
+            let is_free = |names: &Self, path: &str| {
                 let path = path.to_lowercase();
-                // A folder may be shared, a file not.
+                // Two paths can share a folder, but not a file.
                 !(names.files.contains(&path) || last && names.folders.contains(&path))
             };
             let (stem, ending) = match part.rsplit_once('.') {
                 Some((stem, ending)) if last && !stem.is_empty() => (stem, format!(".{ending}")),
                 _ => (part, String::new()),
             };
-            let tries = std::iter::once(format!("{path}{part}"))
+            let candidates = std::iter::once(format!("{path}{part}"))
                 .chain((2..).map(|n| format!("{path}{stem}-{n}{ending}")));
-            let taken = tries.into_iter().find(|path| free(self, path));
-            // There is always a next number.
-            path = taken.unwrap_or_default();
-            let known = match last {
+            let unused = candidates.into_iter().find(|path| is_free(self, path));
+            // The candidates are infinite, so one is unused.
+            path = unused.unwrap_or_default();
+            let names = match last {
                 true => &mut self.files,
                 false => &mut self.folders,
             };
-            known.insert(path.to_lowercase());
+            names.insert(path.to_lowercase());
             if !last {
                 path.push('/');
             }
@@ -152,7 +152,7 @@ impl Names {
     }
 }
 
-/// A guest's relative path as one that every system takes and that leads nowhere else.
+/// Converts a path of the guest to a relative path that is valid on every system and has no `..`.
 fn safe(name: &str) -> String {
     let cleaned: Vec<String> = (name.split('/'))
         .map(|part| {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_files_are_saved_under_one_name() {
+    fn two_files_never_get_the_same_name() {
         let mut names = Names::default();
         let taken: Vec<_> = ["a.png", "a.png", "A.PNG", "d:/x", "d_/x", "d_", "x", "x/y"]
             .iter()

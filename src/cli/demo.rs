@@ -1,18 +1,18 @@
-//! `codeact demo`: the whole way from a task to its answer, without a model or a key.
+//! `codeact demo`: a complete run from a task to its answer, without a model or an API key.
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use codeact::llm::{RecordedModel, Resolved};
+
 use super::args::{Demo, FileArgs, Global, ModelArgs, Run, ToolArgs};
 use super::run::solve;
-use crate::llm::{RecordedModel, Resolved};
 
-/// The task this project grew from.
-const TASK: &str = "Three laptops (A: $1200, CPU 9500, 8 h; B: $1000, 8700, 10 h; C: $900, 8000, \
-                    7 h); score each by cpu × battery / price, choose the best, answer as JSON \
+const TASK: &str = "Three laptops (Laptop A: $1200, CPU 9500, 8 h; Laptop B: $1000, 8700, 10 h; \
+                    Laptop C: $900, 8000, 7 h); score each by cpu × battery / price, choose the best, answer as JSON \
                     with `selected_laptop`, `scores`, `reasoning`";
 
-/// What a model replied to it.
+/// A model's recorded reply to the task.
 const RECORDING: &str = include_str!("demo.json");
 
 pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode> {
@@ -38,9 +38,6 @@ pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode>
         seed: None,
         limits: demo.limits,
     };
-    let model = Resolved {
-        model: Arc::new(model),
-        summary: "a recording".into(),
-    };
+    let model = Resolved::new(Arc::new(model), "a recording");
     solve(TASK, None, model, &run, global).await
 }

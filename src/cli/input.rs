@@ -1,4 +1,4 @@
-//! Reading what the user hands over: code, a task, data.
+//! Reads input of the user: code, a task, data.
 
 use std::io::Read;
 use std::sync::Arc;
@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 
-use crate::sandbox::Stdin;
+use codeact::sandbox::Stdin;
 
-/// The most text read from a file or stdin, in bytes.
+/// Limit of text read from a file or stdin, in bytes.
 const MAX_TEXT: u64 = 16 << 20;
 
-/// All of `from` as text, without a byte order mark. `name` is for the errors.
+/// Reads all of `from` as UTF-8 text, without a byte order mark. `name` is for error messages.
 pub(super) fn text(name: &str, from: impl Read) -> anyhow::Result<String> {
     let mut bytes = Vec::new();
     from.take(MAX_TEXT + 1)
@@ -28,7 +28,7 @@ pub(super) fn text(name: &str, from: impl Read) -> anyhow::Result<String> {
         .with_context(|| format!("{name} is not UTF-8 text"))
 }
 
-/// The process's stdin, for the code: not touched before the code reads.
+/// Returns the process's stdin for the code. It is not read before the code reads.
 pub(super) fn stdin_on_demand() -> Stdin {
     Stdin::on_demand(|| async {
         let read = tokio::task::spawn_blocking(|| {
@@ -41,13 +41,13 @@ pub(super) fn stdin_on_demand() -> Stdin {
     })
 }
 
-/// What is typed while the code of a prompt asks for it, line by line. A turn that is stopped leaves
-/// nothing reading, so that the prompt has the terminal again.
+/// Returns a stdin for the code that reads typed lines. If the turn is stopped, no read is left pending, so that the
+/// prompt can read from the terminal again.
 pub(super) fn terminal_line_on_demand() -> Stdin {
     Stdin::on_demand(terminal_line)
 }
 
-/// A line that is typed; `None` at the end of the input. When nobody waits any more, nothing is read.
+/// Reads a typed line; `None` at the end of the input. If the future is dropped, nothing is read.
 pub(super) async fn terminal_line() -> Option<Vec<u8>> {
     let stopped = Arc::new(AtomicBool::new(false));
     let _stop = StopOnDrop(stopped.clone());
@@ -71,24 +71,24 @@ impl Drop for StopOnDrop {
     }
 }
 
-/// Waits until stdin has something to read, or nobody waits any more.
+/// Blocks until stdin is readable or `stopped` is set.
 #[cfg(unix)]
 fn wait_for_input(stopped: &AtomicBool) {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     let stdin = std::io::stdin();
-    let turn = Timespec {
+    let interval = Timespec {
         tv_sec: 0,
         tv_nsec: 50_000_000,
     };
     while !stopped.load(Ordering::Relaxed) {
-        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&turn)) {
+        match poll(&mut [PollFd::new(&stdin, PollFlags::IN)], Some(&interval)) {
             Ok(0) | Err(rustix::io::Errno::INTR) => {}
             _ => return,
         }
     }
 }
 
-/// There is no waiting for a console without reading it: after a stop, one line is lost.
+/// A console cannot be polled without reading it: after a stop, one line is lost.
 #[cfg(not(unix))]
 fn wait_for_input(_: &AtomicBool) {}

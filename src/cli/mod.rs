@@ -1,19 +1,23 @@
-//! The command line: parse, then resolve, then act.
+//! The command line.
 //!
-//! `args` is clap and nothing else; `settings` turns what was typed and the environment into the
-//! library's types; each command has its file. The answer, or the code's own stdout, goes to
-//! stdout; everything else to stderr.
+//! `args` is the syntax, `settings` and `values` turn it into the library's types, and each command has a file of its
+//! own. `exec`, `run` and `session resume` share `turn_runner`: it grants mounts and tools, runs, shows the result and
+//! writes changes back. `store` opens named sessions, `recording` writes recordings, `user_input` asks the user,
+//! `hints` renders advice of library errors as flags.
+//!
+//! The answer, or the code's own stdout, goes to stdout; everything else goes to stderr.
 
 mod args;
 mod artifacts;
 mod demo;
 mod exec;
-mod exit;
+mod exit_code;
+mod hints;
 mod input;
-mod live;
 mod mounts;
+mod output_pump;
 mod pack;
-mod people;
+mod recording;
 mod repl;
 mod replay;
 mod resume;
@@ -21,7 +25,13 @@ mod run;
 mod secrets;
 mod session;
 mod settings;
+mod signals;
+mod store;
+mod terminal;
 mod tools;
+mod turn_runner;
+mod user_input;
+mod values;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -30,14 +40,14 @@ use clap::Parser;
 
 use args::{Args, Command};
 
-/// Runs the command line `args`, the program's name first, and tells the exit code.
-pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the command line `args`, which begins with the program's name, and returns the exit code.
+pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = match Args::try_parse_from(args) {
         Ok(args) => args,
         Err(e) => {
-            // `--help` and `--version` arrive here too, with status 0.
+            // `--help` and `--version` are errors as well, with status 0.
             let _ = e.print();
-            return exit::code(e.exit_code());
+            return exit_code::from_i32(e.exit_code());
         }
     };
     let runtime = match tokio::runtime::Builder::new_current_thread()
@@ -45,7 +55,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         .build()
     {
         Ok(runtime) => runtime,
-        Err(e) => return exit::fail(&e.into()),
+        Err(e) => return exit_code::fail(&e.into()),
     };
     let code = runtime.block_on(async {
         match args.command {
@@ -59,7 +69,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Pack(pack) => pack::run(pack, &args.global).await,
         }
     });
-    // A thread may still be waiting for stdin: nothing needs it any more.
+    // A thread may be blocked in a read of stdin. Do not wait for it.
     runtime.shutdown_background();
-    code.unwrap_or_else(|e| exit::fail(&e))
+    code.unwrap_or_else(|e| exit_code::fail(&e))
 }

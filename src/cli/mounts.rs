@@ -1,77 +1,84 @@
-//! What was granted of the user's files, and what is written back to them.
+//! Mounts: grants of the user's files, and writing changes back to them.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 
 use anyhow::bail;
 
-use super::args::FileArgs;
-use crate::report;
-use crate::sandbox::{Changes, MountMode, Sandbox};
+use codeact::sandbox::{Changes, MountMode, Sandbox};
 
-/// Mounts what was asked for. `diff` says that nothing will be written back anyway.
-pub(super) fn grant(mut sandbox: Sandbox, args: &FileArgs, diff: bool) -> anyhow::Result<Sandbox> {
-    let commits = (args.mounts.iter()).any(|mount| mount.access() == MountMode::Commit);
-    if commits && !args.yes && !diff && !can_ask() {
+use super::args::FileArgs;
+use super::terminal;
+use crate::report;
+
+/// Returns `sandbox` with the mounts of `args`. `diff` is true if nothing will be written back.
+pub(super) fn grant(sandbox: &Sandbox, args: &FileArgs, diff: bool) -> anyhow::Result<Sandbox> {
+    if will_ask(args) && !diff && !terminal::can_ask() {
         bail!(
             "a `commit` mount writes the changes back, and there is no terminal to ask on; give \
              --yes to have them written, or use `overlay`"
         );
     }
+    let mut builder = sandbox.derive();
     for mount in &args.mounts {
-        sandbox = sandbox.mount(mount.clone())?;
+        builder = builder.mount(mount.clone());
     }
-    Ok(sandbox)
+    Ok(builder.build()?)
 }
 
-/// What became of a run's changes.
+/// Returns true if the user is asked before changes are written back.
+pub(super) fn will_ask(args: &FileArgs) -> bool {
+    !args.yes && (args.mounts.iter()).any(|mount| mount.access() == MountMode::Commit)
+}
+
+/// Result of [`write_back`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Written {
-    /// They were written back.
-    Yes,
-    /// There is nothing that could be.
+pub(super) enum WriteBack {
+    /// The changes were written back.
+    Written,
+    /// There are no changes to write back.
     Nothing,
-    /// They were not, since the run failed, or its user said no, or only wanted to see them.
-    No,
+    /// The run failed, or the user declined.
+    Declined,
 }
 
-/// Shows what a run changed and, when it has succeeded and its user agrees, writes it back.
+/// Shows the changes of a run and, if it succeeded and the user agrees, writes them back.
 pub(super) async fn write_back(
     changes: &Changes,
     args: &FileArgs,
     succeeded: bool,
     quiet: bool,
     json: bool,
-) -> anyhow::Result<Written> {
+) -> anyhow::Result<WriteBack> {
     let nothing = changes.to_commit().next().is_none();
-    // Whoever is asked must see what about.
     let asks = !nothing && succeeded && !args.yes;
     if asks {
-        before_asking();
+        terminal::prepare_prompt();
     }
+    // The user must see the changes that the question is about.
     if (!quiet && !json) || asks {
         report::human::changes(changes, asks);
     }
     if nothing {
-        return Ok(Written::Nothing);
+        return Ok(WriteBack::Nothing);
     }
     if !succeeded {
         say(
             quiet,
             "nothing was written back, since the run has not succeeded",
         );
-        return Ok(Written::No);
+        return Ok(WriteBack::Declined);
     }
-    if asks && !agrees().await? {
+    if asks && !confirm().await? {
         say(quiet, "nothing was written back");
-        return Ok(Written::No);
+        return Ok(WriteBack::Declined);
     }
-    // Elsewhere than here, so that a second Ctrl-C still ends the process.
+    // On another thread, so that a second Ctrl-C still exits the process.
     let job = changes.clone();
     tokio::task::spawn_blocking(move || job.commit()).await??;
     let count = changes.to_commit().count();
     let plural = if count == 1 { "change" } else { "changes" };
     say(quiet, &format!("{count} {plural} written back"));
-    Ok(Written::Yes)
+    Ok(WriteBack::Written)
 }
 
 fn say(quiet: bool, text: &str) {
@@ -80,26 +87,8 @@ fn say(quiet: bool, text: &str) {
     }
 }
 
-fn can_ask() -> bool {
-    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-}
-
-/// Whether a terminal will be asked before anything is written back.
-pub(super) fn will_ask(args: &FileArgs) -> bool {
-    !args.yes && (args.mounts.iter()).any(|mount| mount.access() == MountMode::Commit)
-}
-
-/// What was typed before the question is no answer to it: the code may have asked for it. And what
-/// the code has told the terminal must not hide what it is asked about.
-pub(super) fn before_asking() {
-    #[cfg(unix)]
-    let _ = rustix::termios::tcflush(std::io::stdin(), rustix::termios::QueueSelector::IFlush);
-    // Plain text, shown, on a line of its own.
-    let _ = write!(std::io::stderr().lock(), "\x1b[0m\x1b[!p\r\n");
-}
-
-/// Asks. Ctrl-C is a no.
-async fn agrees() -> anyhow::Result<bool> {
+/// Asks the user. Ctrl-C declines.
+async fn confirm() -> anyhow::Result<bool> {
     {
         let mut err = std::io::stderr().lock();
         write!(err, "write this back? [y/N] ")?;

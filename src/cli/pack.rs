@@ -1,13 +1,14 @@
-//! `codeact pack`: what is installed.
+//! `codeact pack`: installs, lists and removes packs.
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::bail;
 
+use codeact::pack::{Dirs, Manifest, PackStatus, Store, builtin_names};
+
 use super::args::{Global, Pack};
 use super::settings;
-use crate::pack::{Dirs, Manifest, PackStatus, Store, builtin_names};
 use crate::report;
 
 pub(super) async fn run(command: Pack, global: &Global) -> anyhow::Result<ExitCode> {
@@ -24,7 +25,7 @@ pub(super) async fn run(command: Pack, global: &Global) -> anyhow::Result<ExitCo
         Pack::Install { name, from } => {
             let manifest = named(name)?;
             if store()?.installed(manifest)?.is_some() && !global.quiet {
-                anstream::eprintln!("{} is installed already", manifest.name);
+                anstream::eprintln!("{} is already installed", manifest.name);
             }
             let sandbox = settings::sandbox(global, report::progress(global.quiet), &[])
                 .pack(&manifest.name)

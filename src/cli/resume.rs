@@ -1,154 +1,103 @@
-//! `codeact session resume`: a turn that waits gets its answer.
+//! `codeact session resume`: answers the question of a suspended turn and continues it.
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::bail;
 
+use codeact::agent::Agent;
+use codeact::event::EventSink;
+use codeact::sandbox::{InputResponse, SuspendedTurn};
+use codeact::sessions::{SessionError, SessionStore};
+
 use super::args::{Global, Resume};
-use super::exec::cancel_on_ctrl_c;
-use super::live::Live;
-use super::people::{self, Asked, Question};
+use super::exit_code;
+use super::run;
+use super::store::ActiveSession;
 use super::tools::OwnConfig;
-use super::{artifacts, exit, mounts, run, settings, tools};
-use crate::agent::{Agent, Ending};
-use crate::event::EventSink;
+use super::turn_runner::{GrantArgs, Grants, OutputMode, TurnRunner};
+use super::user_input::{self, PromptMode, Question};
 use crate::report;
-use crate::sandbox::{Cancel, Reply, Sandbox, Waiting};
-use crate::sessions::{NamedSession, SessionStore};
 
 pub(super) async fn run(
     resume: Resume,
     store: &SessionStore,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
-    let progress = report::progress(global.quiet);
-    // One that is not there is not made.
+    // Opening would create a session that does not exist.
     store.turns(&resume.name)?;
-    let sandbox = settings::sandbox(global, progress, &resume.files.packages)
-        .limits(resume.limits.limits())
-        .build()
-        .await?;
-    let sandbox = match mounts::grant(sandbox, &resume.files, false) {
-        Ok(sandbox) => sandbox,
-        Err(e) => return Ok(exit::wrong(&e)),
-    };
     let events = report::human::events(global.quiet);
-    // As `run` has it, which may have begun this.
-    let (own, quiet) = (OwnConfig::Used, global.quiet);
-    let granted = tools::grant(sandbox, &resume.tools, own, events.clone(), quiet).await?;
-    let done = go_on(&resume, store, granted.sandbox, events, global).await;
-    granted.offered.close().await;
-    done
+    let prompt = PromptMode::new(true, false);
+    let grants = GrantArgs {
+        files: &resume.files,
+        tools: &resume.tools,
+        limits: &resume.limits,
+        // As `run` does, which may have begun the session.
+        own_config: OwnConfig::Used,
+        prompt,
+        diff: false,
+        progress: report::progress(global.quiet),
+        events: events.clone(),
+    };
+    let grants = Grants::open(grants, global).await?;
+    let tools = grants.tools.clone();
+    let mode = OutputMode {
+        json: false,
+        quiet: global.quiet,
+        diff: false,
+        sanitize: std::io::stdout().is_terminal(),
+    };
+    let runner = TurnRunner::new(grants, &resume.files, mode).await;
+    let result = continue_turn(&resume, store, prompt, events, runner).await;
+    tools.close().await;
+    result
 }
 
-async fn go_on(
+async fn continue_turn(
     resume: &Resume,
     store: &SessionStore,
-    sandbox: Sandbox,
+    prompt: PromptMode,
     events: EventSink,
-    global: &Global,
+    runner: TurnRunner<'_>,
 ) -> anyhow::Result<ExitCode> {
-    let mut kept = store.open(&resume.name, &sandbox)?;
-    let Some(waiting) = kept.waiting()? else {
-        bail!("the session {} waits for nothing", resume.name);
+    let mut named = Box::new(store.open(&resume.name, runner.sandbox())?);
+    let Some(suspended) = named.suspended()? else {
+        let name = resume.name.clone();
+        return Err(SessionError::NotSuspended { name }.into());
     };
-    let cancel = Cancel::new();
-    cancel_on_ctrl_c(&cancel).await;
-    let asked = Asked::new(true, false);
-    let answer = answer(resume, &waiting, asked).await?;
-    if answer == Reply::Later {
-        people::say_it_waits(&resume.name, &waiting);
-        return Ok(ExitCode::from(exit::WAITING));
+    let response = response(resume, &suspended, prompt).await?;
+    if response == InputResponse::Later {
+        user_input::report_suspended(&resume.name, &suspended);
+        return Ok(ExitCode::from(exit_code::SUSPENDED));
     }
-    if !Agent::is_own(&waiting) {
-        kept.session = waiting.session(&sandbox, answer)?;
-        return code(resume, &mut kept, &waiting, asked, cancel, global).await;
+    if Agent::is_own(&suspended) {
+        let model = run::model(&resume.model).await?;
+        let agent = runner
+            .agent(model.model, events)
+            .max_steps(resume.max_steps);
+        let done = agent.resume(&mut named, &suspended, response).await?;
+        let session = ActiveSession::Named(named);
+        return runner.conclude_run(session, done, None, false).await;
     }
-    let model = run::model(&resume.model).await?;
-    let mut agent = Agent::new(model.model, sandbox)
-        .max_steps(resume.max_steps)
-        .events(events)
-        .cancel(cancel)
-        .keep_files(resume.files.out.is_some());
-    if let Some(answers) = asked.answers(None) {
-        agent = agent.answers(answers);
-    }
-    let done = agent.resume_in(&mut kept, &waiting, answer).await?;
-    if done.ending == Ending::Waiting
-        && let Some(waiting) = kept.waiting()?
-    {
-        people::say_it_waits(&resume.name, &waiting);
-    }
-    let executions: Vec<_> = (done.steps.iter())
-        .filter_map(|step| step.execution.as_ref())
-        .collect();
-    if let Some(dir) = &resume.files.out {
-        let saved = artifacts::save(dir, resume.files.force, &executions)?;
-        report::human::saved(&saved, global.quiet);
-    }
-    let answered = matches!(done.ending, Ending::Answered(_));
-    let written =
-        mounts::write_back(&done.changes, &resume.files, answered, global.quiet, false).await;
-    let code = run::conclude(&done, false)?;
-    written?;
-    Ok(code)
+    let turn = named
+        .prepare_resume(&suspended, runner.sandbox(), response)?
+        .limits(resume.limits.limits());
+    let session = ActiveSession::Named(named);
+    runner.run_turn(session, turn, None).await
 }
 
-/// The answer: that of the command line, or what is typed.
-async fn answer(resume: &Resume, waiting: &Waiting, asked: Asked) -> anyhow::Result<Reply> {
-    if let Some(text) = &resume.answer {
-        return Ok(Question::read(waiting.request()).answer(text));
-    }
-    match asked {
-        Asked::Terminal { .. } => Ok(people::ask(waiting.request().clone()).await),
-        _ => {
-            people::say_it_waits(&resume.name, waiting);
-            bail!("there is no terminal to ask on; give --answer TEXT")
-        }
-    }
-}
-
-/// Goes on with code that no model wrote.
-async fn code(
+/// Returns the response of the command line, or asks on the terminal.
+async fn response(
     resume: &Resume,
-    kept: &mut NamedSession,
-    waiting: &Waiting,
-    asked: Asked,
-    cancel: Cancel,
-    global: &Global,
-) -> anyhow::Result<ExitCode> {
-    let live = Live::new(cancel.clone(), std::io::stdout().is_terminal());
-    let mut turn = waiting
-        .turn()
-        .limits(resume.limits.limits())
-        .variables()
-        .cancel(cancel)
-        .events(live.events());
-    if let Some(answers) = asked.answers(Some(&live)) {
-        turn = turn.answers(answers);
+    suspended: &SuspendedTurn,
+    prompt: PromptMode,
+) -> anyhow::Result<InputResponse> {
+    if let Some(text) = &resume.answer {
+        return Ok(Question::parse(suspended.request()).response(text));
     }
-    if resume.files.out.is_some() {
-        turn = turn.keep_files();
+    if matches!(prompt, PromptMode::Terminal { .. }) {
+        return Ok(user_input::ask(suspended.request().clone()).await);
     }
-    let execution = kept.session.run(turn).await?;
-    if !live.end()? {
-        return Ok(exit::unread());
-    }
-    report::human::ending(&execution, global.quiet);
-    let status = exit::of(&execution);
-    let changes = kept.session.changes();
-    let written =
-        mounts::write_back(&changes, &resume.files, status == 0, global.quiet, false).await;
-    kept.commit(waiting.code(), &execution)?;
-    if let Some(waiting) = &execution.waiting {
-        kept.put_away(waiting)?;
-        people::say_it_waits(&resume.name, waiting);
-    }
-    if let Some(dir) = &resume.files.out {
-        let saved = artifacts::save(dir, resume.files.force, &[&execution])?;
-        report::human::saved(&saved, global.quiet);
-    }
-    written?;
-    Ok(ExitCode::from(status))
+    user_input::report_suspended(&resume.name, suspended);
+    bail!("there is no terminal to ask on; give --answer TEXT")
 }

@@ -1,14 +1,14 @@
-//! `--secret`: where values come from that the code is not to see.
+//! `--secret`: values that the code can use but not see.
 
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use anyhow::{Context, bail};
 
-use crate::tools::net::{HostRule, Secret};
+use codeact::tools::net::{HostRule, Secret};
 
-/// The longest file with a secret, in bytes.
-const MAX_FILE: u64 = 8192;
+/// Limit of a file with a secret, in bytes.
+const MAX_FILE_BYTES: u64 = 8192;
 
 /// `NAME[=FILE][@HOST[:PORT][,…]]`, as typed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ impl FromStr for SecretArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        // A file's name may have an `@` in it, a host has none.
+        // A file name may contain an `@`, a host cannot.
         let (named, hosts) = match text.rsplit_once('@') {
             Some((named, hosts)) => (named, hosts.split(',').collect()),
             None => (text, Vec::new()),
@@ -42,13 +42,13 @@ impl FromStr for SecretArg {
 }
 
 impl SecretArg {
-    /// The secret, bound to its hosts, or to the one that `allowed` has.
+    /// Reads the secret and binds it to its hosts, or to the only host of `allowed`.
     pub(super) fn read(&self, allowed: &[HostRule]) -> anyhow::Result<Secret> {
         let name = &self.name;
         let hosts = match (&*self.hosts, allowed) {
             ([], [one]) => std::slice::from_ref(one),
             ([], _) => bail!(
-                "the secret {name} is bound to no host; say which may get it, as in \
+                "the secret {name} is not bound to a host; name the host that may receive it, as in \
                  --secret {name}@api.example.com"
             ),
             (hosts, _) => hosts,
@@ -56,7 +56,7 @@ impl SecretArg {
         let value = match &self.file {
             None => std::env::var(name).map_err(|_| {
                 anyhow::anyhow!(
-                    "there is no variable {name} in the environment; set it, or name a file, as in \
+                    "there is no variable {name} in the environment; set it, or give a file, as in \
                      --secret {name}=FILE@HOST"
                 )
             })?,
@@ -65,9 +65,12 @@ impl SecretArg {
                 let open = std::fs::File::open(file)
                     .with_context(|| format!("cannot open the secret's file {shown}"))?;
                 let mut text = String::new();
-                std::io::Read::read_to_string(&mut std::io::Read::take(open, MAX_FILE), &mut text)
-                    .with_context(|| format!("cannot read the secret's file {shown}"))?;
-                // Editors end files with a newline.
+                std::io::Read::read_to_string(
+                    &mut std::io::Read::take(open, MAX_FILE_BYTES),
+                    &mut text,
+                )
+                .with_context(|| format!("cannot read the secret's file {shown}"))?;
+                // Editors append a newline.
                 text.truncate(text.trim_end_matches(['\n', '\r']).len());
                 text
             }
@@ -77,7 +80,7 @@ impl SecretArg {
         Ok((others.iter().cloned()).fold(secret, Secret::also_for))
     }
 
-    /// The hosts it names itself.
+    /// Returns the hosts of the argument.
     pub(super) fn hosts(&self) -> &[HostRule] {
         &self.hosts
     }
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_host_it_is_bound_to_the_only_one_there_is() {
+    fn a_secret_without_a_host_is_bound_to_the_only_allowed_one() {
         let secret: SecretArg = "PATH".parse().unwrap();
         let one: HostRule = "example.com".parse().unwrap();
         assert_eq!(

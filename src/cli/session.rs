@@ -1,4 +1,4 @@
-//! `codeact session`: named sessions, without running anything.
+//! `codeact session`: lists, shows, copies and removes named sessions, without running code.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -6,52 +6,25 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
 
+use codeact::sessions::{SessionError, SessionInfo, SessionStore, TurnRecord};
+use codeact_base::text::{one_line, shown};
+
 use super::args::{Global, Session};
-use crate::pack::Dirs;
-use crate::sandbox::Sandbox;
-use crate::sessions::{NamedSession, SessionInfo, SessionStore, TurnRecord};
-use crate::text::{one_line, shown};
-
-/// The user's sessions, or those in `CODEACT_SESSIONS`.
-pub(super) fn store() -> anyhow::Result<SessionStore> {
-    if let Some(root) = std::env::var_os("CODEACT_SESSIONS").filter(|root| !root.is_empty()) {
-        return Ok(SessionStore::at(root));
-    }
-    let dirs = Dirs::from_env(&|name| std::env::var_os(name))?;
-    Ok(SessionStore::new(&dirs))
-}
-
-/// Opens `name` to go on with it: not one whose last turn waits for an answer.
-pub(super) fn open(name: &str, sandbox: &Sandbox) -> anyhow::Result<NamedSession> {
-    open_in(&store()?, name, sandbox)
-}
-
-pub(super) fn open_in(
-    store: &SessionStore,
-    name: &str,
-    sandbox: &Sandbox,
-) -> anyhow::Result<NamedSession> {
-    let kept = store.open(name, sandbox)?;
-    if let Some(waiting) = kept.waiting()? {
-        super::people::say_it_waits(name, &waiting);
-        bail!("the session {name} waits for an answer");
-    }
-    Ok(kept)
-}
+use super::store;
 
 pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<ExitCode> {
-    let store = store()?;
-    let mut out = io::stdout().lock();
+    let store = store::store()?;
     let say = |text: String| {
         if !global.quiet {
             anstream::eprintln!("codeact: {text}");
         }
     };
+    if let Session::Resume(resume) = command {
+        return super::resume::run(*resume, &store, global).await;
+    }
+    let mut out = io::stdout().lock();
     match command {
-        Session::Resume(resume) => {
-            drop(out);
-            return super::resume::run(*resume, &store, global).await;
-        }
+        Session::Resume(_) => {}
         Session::List => {
             for info in store.list()? {
                 writeln!(out, "{}", line(&info))?;
@@ -66,12 +39,12 @@ pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<Exi
             for turn in store.turns(&name)? {
                 let first = turn.code.lines().find(|line| !line.trim().is_empty());
                 let first: String = first.unwrap_or_default().chars().take(60).collect();
-                let (number, status) = (turn.turn, &turn.status);
+                let (number, status) = (turn.turn, turn.status.as_str());
                 writeln!(out, "{number:>5}  {status:<11}  {}", one_line(&first))?;
             }
         }
-        Session::Undo { name, turns } => match store.undo(&name, turns)? {
-            0 => say(format!("{name} is as if it had never run")),
+        Session::Undo { name, turns } => match undo(&store, &name, turns)? {
+            0 => say(format!("{name} is as before its first turn")),
             last => say(format!("{name} is as after turn {last}")),
         },
         Session::Fork { from, new } => {
@@ -79,11 +52,13 @@ pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<Exi
                 None => (&*from, None),
                 Some((name, turn)) => match turn.parse() {
                     Ok(turn) => (name, Some(turn)),
-                    Err(_) => bail!("{turn:?} is no turn; expected NAME@TURN, as in work@3"),
+                    Err(_) => {
+                        bail!("{turn:?} is not a turn number; expected NAME@TURN, as in work@3")
+                    }
                 },
             };
             store.fork(name, turn, &new)?;
-            say(format!("made {new}"));
+            say(format!("created {new}"));
         }
         Session::Export { name, out } => {
             store.export(&name, &out)?;
@@ -96,7 +71,7 @@ pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<Exi
             };
             let name = name.or_else(stem).unwrap_or_default();
             store.import(&file, &name)?;
-            say(format!("made {name}"));
+            say(format!("created {name}"));
         }
         Session::Rm { names } => {
             for name in names {
@@ -112,12 +87,35 @@ pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
+/// Goes back `count` turns. Returns the number of the last turn then; 0 for none.
+fn undo(store: &SessionStore, name: &str, count: u32) -> anyhow::Result<u32> {
+    let error = match store.undo(name, count) {
+        Ok(last) => return Ok(last),
+        Err(error) => error,
+    };
+    // The state before the first turn always exists: there are fewer turns than requested.
+    if matches!(error, SessionError::NoTurn { turn: 0, .. }) {
+        let infos = store.list()?;
+        let info = infos.iter().find(|info| info.name == name);
+        let turns = turns(info.map_or(0, |info| info.turns));
+        bail!(
+            "the session {name} has only {turns}, so it cannot go back {count}\n\
+             `codeact session log {name}` shows its turns"
+        );
+    }
+    Err(error.into())
+}
+
+fn turns(count: u32) -> String {
+    match count {
+        1 => "1 turn".into(),
+        count => format!("{count} turns"),
+    }
+}
+
 fn line(info: &SessionInfo) -> String {
     let age = info.modified.map_or_else(String::new, age);
-    let turns = match info.turns {
-        1 => "1 turn".to_owned(),
-        turns => format!("{turns} turns"),
-    };
+    let turns = turns(info.turns);
     let size = mib(info.bytes);
     format!("{:<24}  {turns:>10}  {size:>8.1} MiB  {age}", info.name)
 }
@@ -138,8 +136,9 @@ fn age(then: SystemTime) -> String {
 
 fn show(out: &mut impl Write, turns: &[TurnRecord]) -> io::Result<()> {
     for turn in turns {
-        let ended = UNIX_EPOCH + Duration::from_millis(turn.ended_ms);
-        writeln!(out, "turn {} ({}, {})", turn.turn, turn.status, age(ended))?;
+        let ended = UNIX_EPOCH.checked_add(Duration::from_millis(turn.ended_ms));
+        let age = ended.map_or_else(String::new, age);
+        writeln!(out, "turn {} ({}, {age})", turn.turn, turn.status)?;
         for line in shown(&turn.code).lines() {
             writeln!(out, "  | {line}")?;
         }
@@ -163,10 +162,10 @@ fn show(out: &mut impl Write, turns: &[TurnRecord]) -> io::Result<()> {
             }
         }
         if turn.state != turn.turn {
-            writeln!(out, "  taken back: the session is as before it")?;
+            writeln!(out, "  rolled back: the session is as before this turn")?;
         }
     }
-    // A turn that was taken back had nobody to ask: what counts is the last that was not.
+    // A turn that was rolled back lists no variables: those of the last other turn are current.
     let last = turns.iter().rev().find(|turn| turn.state == turn.turn);
     let variables = last.map(|turn| &*turn.variables).unwrap_or_default();
     if !variables.is_empty() {

@@ -1,40 +1,39 @@
-//! What was granted of the world outside, and `codeact tools`.
+//! Grants of tools and network access, and `codeact tools`.
 
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use serde_json::json;
+use codeact::agent::tools_text;
+use codeact::event::EventSink;
+use codeact::tools::Tools;
+use codeact::tools::mcp::{self, ServerSpec, Servers};
+use codeact::tools::net::Network;
+use codeact::wire::ToolJson;
+use codeact_base::text::shown;
 
 use super::args::{Global, ToolArgs, ToolsCommand};
-use super::people::Asked;
 use super::settings;
-use crate::agent::tools_text;
-use crate::event::EventSink;
 use crate::report;
-use crate::report::human::shown;
-use crate::sandbox::Sandbox;
-use crate::tools::Tools;
-use crate::tools::mcp::{self, ServerSpec, Servers};
-use crate::tools::net::Network;
 
-/// Whether the user's own `mcp.json` counts.
+/// Whether the user's own `mcp.json` is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OwnConfig {
     Used,
     Unused,
 }
 
-/// All that `args` grant.
-async fn tools(
+/// Returns the tools, servers and network access that `args` grant. MCP servers are started; the caller ends them with
+/// [`Tools::close`].
+pub(super) async fn grant(
     args: &ToolArgs,
     own: OwnConfig,
     events: EventSink,
     quiet: bool,
 ) -> anyhow::Result<Tools> {
     let mut tools = Tools::new();
-    for script in &args.tools {
-        tools = tools.tool(script.clone().tool().await?)?;
+    for program in &args.tools {
+        tools = tools.tool(program.clone().tool().await?)?;
     }
     let servers = servers(args, own, quiet)?;
     if !servers.is_empty() {
@@ -51,16 +50,7 @@ async fn tools(
     Ok(tools.approvals(args.approve.iter().cloned()))
 }
 
-/// A sandbox with what was granted to it.
-pub(super) struct Granted {
-    pub(super) sandbox: Sandbox,
-    /// Variables of the code's environment: the stand-ins of secrets.
-    pub(super) env: Vec<(String, String)>,
-    /// To be [closed](Tools::close) at the end: servers are processes.
-    pub(super) offered: Tools,
-}
-
-/// Those of the command line, of the files it names, and of the user's own.
+/// Returns the servers of the command line, of its configuration files, and of the user's own.
 fn servers(args: &ToolArgs, own: OwnConfig, quiet: bool) -> anyhow::Result<Vec<ServerSpec>> {
     let lookup = |name: &str| std::env::var(name).ok();
     let mut servers = args.servers.clone();
@@ -75,7 +65,7 @@ fn servers(args: &ToolArgs, own: OwnConfig, quiet: bool) -> anyhow::Result<Vec<S
     {
         servers.extend(mcp::load(&file, &lookup)?);
     }
-    // Whoever wrote the files of this folder may be anybody: their programs are not started unasked.
+    // The files of the current folder are not trusted: their programs start only if the user names the file.
     let here = ["mcp.json", ".mcp.json"].into_iter();
     for file in here.filter(|file| Path::new(file).is_file()) {
         if !quiet && !args.mcp_config.iter().any(|given| given == Path::new(file)) {
@@ -88,73 +78,30 @@ fn servers(args: &ToolArgs, own: OwnConfig, quiet: bool) -> anyhow::Result<Vec<S
     Ok(servers)
 }
 
-/// Grants it.
-pub(super) async fn grant(
-    sandbox: Sandbox,
-    args: &ToolArgs,
-    own: OwnConfig,
-    events: EventSink,
-    quiet: bool,
-) -> anyhow::Result<Granted> {
-    let tools = tools(args, own, events, quiet).await?;
-    let env = tools.env();
-    let sandbox = match tools.is_empty() {
-        true => sandbox,
-        false => sandbox.tools(tools.clone()),
-    };
-    Ok(Granted {
-        sandbox,
-        env,
-        offered: tools,
-    })
-}
-
 impl ToolArgs {
-    /// Whether a person may be asked before a call.
+    /// Returns true if a tool call may need the user's approval.
     pub(super) fn may_ask(&self) -> bool {
         self.approve.iter().any(|rule| rule.asks())
     }
 }
 
-/// Says early that nobody will be there to approve calls.
-pub(super) fn warn_without_people(args: &ToolArgs, asked: &Asked, global: &Global) {
-    if args.may_ask() && matches!(asked, Asked::Nobody) && !global.quiet {
-        anstream::eprintln!(
-            "codeact: nobody can be asked here, so calls that need approval will be denied"
-        );
-    }
-}
-
 pub(super) async fn run(command: ToolsCommand, global: &Global) -> anyhow::Result<ExitCode> {
     let events = report::human::events(global.quiet);
-    let tools: Tools = tools(&command.tools, OwnConfig::Used, events, global.quiet).await?;
+    let tools = grant(&command.tools, OwnConfig::Used, events, global.quiet).await?;
     let list = tools.list();
+    let text = tools_text(&tools);
     tools.close().await;
     let mut out = std::io::stdout().lock();
     if command.json {
-        let object = |tool: &std::sync::Arc<crate::tools::Tool>| {
-            json!({
-                "name": tool.name(),
-                "signature": tool.signature(),
-                "description": tool.description(),
-                "input_schema": tool.args_schema(),
-                "output_schema": tool.result_schema(),
-            })
-        };
-        let list: Vec<_> = list.iter().map(object).collect();
-        writeln!(out, "{:#}", json!(list))?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let text = tools_text(&tools);
-    // Servers choose these texts.
-    let text = if out.is_terminal() {
-        shown(&text)
+        let list: Vec<ToolJson> = list.iter().map(|tool| (&**tool).into()).collect();
+        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+    } else if text.is_empty() {
+        anstream::eprintln!("codeact: there are no tools; --tool, --mcp and mcp.json add some");
+    } else if out.is_terminal() {
+        // The descriptions are chosen by servers.
+        writeln!(out, "{}", shown(&text))?;
     } else {
-        text
-    };
-    match text.is_empty() {
-        true => anstream::eprintln!("codeact: there are none; --tool, --mcp and mcp.json add some"),
-        false => writeln!(out, "{text}")?,
+        writeln!(out, "{text}")?;
     }
     Ok(ExitCode::SUCCESS)
 }

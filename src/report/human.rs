@@ -1,28 +1,27 @@
-//! What people read on stderr.
+//! Text for the user, on stderr.
 
 use std::io::Write;
 use std::path::PathBuf;
 
-use crate::event::{Event, EventSink, ServerState};
-use crate::text::one_line;
-pub(crate) use crate::text::shown;
+use codeact::event::{Event, EventSink, ServerState};
+use codeact::sandbox::{Change, ChangeKind, Changes, Display, Execution, Outcome};
+use codeact::wire::{stop_message, truncation_notice};
+use codeact_base::text::{one_line, shown};
 
-use crate::sandbox::{Captured, Change, ChangeKind, Changes, Display, Execution, Outcome};
-
-/// So many changes are named one by one, unless somebody has to agree to them.
+/// Limit of the changes that are listed, unless the user is asked to approve them.
 const MAX_LISTED: usize = 1000;
 
-/// A sink that shows an agent's steps: its code, what the code prints, and with `verbose` the
-/// replies and observations in full.
+/// Returns a sink that shows an agent's steps: the code and its output, and, if `verbose` is true, the replies and
+/// observations in full.
 pub(crate) fn steps(verbose: bool) -> EventSink {
     EventSink::new(move |event| {
         let mut err = anstream::stderr().lock();
-        // Nothing to do about a stderr that cannot be written to.
+        // If stderr cannot be written, the run continues.
         let _ = draw(&mut err, &event, verbose).and_then(|()| err.flush());
     })
 }
 
-/// A sink for what happens where no agent works.
+/// Returns a sink for events outside an agent's run; none if `quiet` is true.
 pub(crate) fn events(quiet: bool) -> EventSink {
     match quiet {
         true => EventSink::none(),
@@ -41,7 +40,7 @@ fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<(
             reason,
         } => writeln!(
             err,
-            "try {attempt} failed: {reason}; next in {:.1} s",
+            "attempt {attempt} failed: {reason}; next in {:.1} s",
             *wait_ms as f64 / 1e3
         ),
         Event::Server {
@@ -54,7 +53,8 @@ fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<(
                 ServerState::Ready => "ready",
                 ServerState::Changed => "changed",
                 ServerState::Refused => "refused",
-                ServerState::Gone => "gone",
+                ServerState::Disconnected => "disconnected",
+                _ => return Ok(()),
             };
             let reason = (reason.as_ref()).map_or(String::new(), |why| format!(": {why}"));
             let line = format!("mcp {name} {state}, {tools} tools{reason}");
@@ -93,36 +93,36 @@ const BOLD: &str = "\x1b[1m";
 const DIM: &str = "\x1b[2m";
 const RESET: &str = "\x1b[0m";
 
-/// How a turn ended, where its own output does not say so.
+/// Prints how a turn ended, unless its own output shows it.
 pub(crate) fn ending(execution: &Execution, quiet: bool) {
     if !quiet {
-        dropped_notices(execution);
+        truncation_notices(execution);
     }
     match &execution.outcome {
         Outcome::Raised(e) => anstream::eprint!("{}", shown(&e.traceback)),
-        // What for, whoever puts it away tells.
-        Outcome::Waiting => {}
+        // The caller prints the question.
+        Outcome::Suspended => {}
         outcome => {
             if let Some(traceback) = &execution.interrupted {
                 anstream::eprint!("{}", shown(&traceback.to_string()));
             }
-            if let Some(text) = sentence(outcome) {
+            if let Some(text) = stop_message(outcome) {
                 anstream::eprintln!("codeact: {text}");
             }
         }
     }
 }
 
-/// Says what was cut off the streams, if anything was.
-pub(crate) fn dropped_notices(execution: &Execution) {
+/// Prints a notice for each stream whose captured output was truncated.
+pub(crate) fn truncation_notices(execution: &Execution) {
     for (name, captured) in [("stdout", &execution.stdout), ("stderr", &execution.stderr)] {
-        if let Some(note) = dropped(name, captured) {
+        if let Some(note) = truncation_notice(name, captured) {
             anstream::eprintln!("codeact: {note}; --max-output raises the limit");
         }
     }
 }
 
-/// Says where artifacts were saved.
+/// Prints the paths of saved artifacts.
 pub(crate) fn saved(paths: &[PathBuf], quiet: bool) {
     if !quiet {
         for path in paths {
@@ -131,7 +131,7 @@ pub(crate) fn saved(paths: &[PathBuf], quiet: bool) {
     }
 }
 
-/// Names what a run changed in its mounts; with `all`, every single one.
+/// Lists the changes of a run in its mounts; if `all` is true, without a limit.
 pub(crate) fn changes(changes: &Changes, all: bool) {
     let mounted: Vec<_> = (changes.list().iter())
         .filter(|c| c.host.is_some())
@@ -139,8 +139,7 @@ pub(crate) fn changes(changes: &Changes, all: bool) {
     list(&mounted, if all { usize::MAX } else { MAX_LISTED });
 }
 
-/// Shows what a run changed, files that it left in its home folder too, with a diff of each small
-/// text file.
+/// Lists the changes of a run in its mounts and in its home folder, with a diff of each small text file.
 pub(crate) fn diff(changes: &Changes) {
     list(&changes.list().iter().collect::<Vec<_>>(), MAX_LISTED);
     for change in changes.list() {
@@ -152,8 +151,8 @@ pub(crate) fn diff(changes: &Changes) {
     }
 }
 
-fn list(changes: &[&Change], most: usize) {
-    for change in changes.iter().take(most) {
+fn list(changes: &[&Change], max: usize) {
+    for change in changes.iter().take(max) {
         let verb = match change.kind {
             ChangeKind::Added => "added",
             ChangeKind::Changed => "changed",
@@ -167,24 +166,24 @@ fn list(changes: &[&Change], most: usize) {
             (_, _, Some(target)) => format!("a link to {target}"),
             (Some(before), Some(after), _) => format!("{before} -> {after} bytes"),
             (Some(size), None, _) | (None, Some(size), _) => format!("{size} bytes"),
-            (None, None, _) => format!("a {}", change.what()),
+            (None, None, _) => format!("a {}", change.file_type()),
         };
-        let kept = match (change.to_commit, &change.host) {
+        let overlay = match (change.to_commit, &change.host) {
             (false, Some(_)) => ", in the overlay only",
             _ => "",
         };
         anstream::eprintln!(
-            "codeact: {verb} {} ({}{kept})",
+            "codeact: {verb} {} ({}{overlay})",
             one_line(&path),
             one_line(&detail)
         );
     }
-    if let Some(more) = changes.len().checked_sub(most).filter(|n| *n > 0) {
+    if let Some(more) = changes.len().checked_sub(max).filter(|n| *n > 0) {
         anstream::eprintln!("codeact: and {more} more changes");
     }
 }
 
-/// Says that pictures were made and not saved.
+/// Names pictures that are not saved.
 pub(crate) fn unsaved<'a>(pictures: impl Iterator<Item = &'a Display>) {
     for picture in pictures {
         anstream::eprintln!(
@@ -193,36 +192,6 @@ pub(crate) fn unsaved<'a>(pictures: impl Iterator<Item = &'a Display>) {
             picture.bytes.len()
         );
     }
-}
-
-/// What was cut off a stream, if anything was.
-pub(crate) fn dropped(name: &str, captured: &Captured) -> Option<String> {
-    (captured.dropped_bytes > 0).then(|| {
-        format!(
-            "{name} was cut: {} bytes kept, {} dropped",
-            captured.text.len(),
-            captured.dropped_bytes
-        )
-    })
-}
-
-/// What stopped a turn that did not end by itself.
-pub(crate) fn sentence(outcome: &Outcome) -> Option<String> {
-    Some(match outcome {
-        Outcome::TimedOut { limit } => {
-            format!(
-                "stopped: the wall time of {} s is used up",
-                limit.as_secs_f64()
-            )
-        }
-        Outcome::OutOfFuel { budget } => {
-            format!("stopped: the fuel budget of {budget} is used up")
-        }
-        Outcome::Cancelled => "stopped".into(),
-        Outcome::Waiting => "stopped: the code waits for an answer".into(),
-        Outcome::Trapped { reason } => format!("the interpreter failed: {reason}"),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
@@ -234,19 +203,14 @@ mod tests {
         let mut drawn = Vec::new();
         let event = Event::Server {
             name: "github".into(),
-            state: ServerState::Gone,
+            state: ServerState::Disconnected,
             tools: 2,
-            reason: Some("it has ended\n\x1b[2J".into()),
+            reason: Some("it has exited\n\x1b[2J".into()),
         };
         draw(&mut drawn, &event, false).unwrap();
         assert_eq!(
             String::from_utf8(drawn).unwrap(),
-            "\x1b[2mmcp github gone, 2 tools: it has ended\\n\\u{1b}[2J\x1b[0m\n"
-        );
-        let json = serde_json::to_value(&event).unwrap();
-        assert_eq!(
-            (&json["type"], &json["state"]),
-            (&"server".into(), &"gone".into())
+            "\x1b[2mmcp github disconnected, 2 tools: it has exited\\n\\u{1b}[2J\x1b[0m\n"
         );
     }
 }

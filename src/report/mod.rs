@@ -1,5 +1,4 @@
-//! Draws events: for people on stderr (`human`), for programs as JSON (`json`). Sees what
-//! happened, never makes it happen.
+//! Shows events and results: as text on stderr (`human`), as JSON on stdout (`json`). It only observes.
 
 pub(crate) mod human;
 pub(crate) mod json;

@@ -1,4 +1,4 @@
-//! Progress of a first start, as bars on stderr.
+//! Progress of the installation of a pack, as bars on stderr.
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::event::{Event, EventSink, Progress, SetupStage};
+use codeact::event::{Event, EventSink, Progress, SetupStage};
 
-/// A sink that draws set-up; `quiet` draws nothing.
+/// Returns a sink that draws a bar for each stage; none if `quiet` is true.
 pub(crate) fn progress(quiet: bool) -> EventSink {
     if quiet {
         return EventSink::none();
@@ -24,7 +24,7 @@ pub(crate) fn progress(quiet: bool) -> EventSink {
         match progress {
             Progress::Started { total } => {
                 if !std::io::stderr().is_terminal() {
-                    // No bar is drawn in a log; a minute of silence would look like a hang.
+                    // There are no bars without a terminal, and a minute of silence would look like a hang.
                     anstream::eprintln!("{} ...", label(stage));
                 }
                 *current = Some(start(stage, total));
@@ -41,6 +41,7 @@ pub(crate) fn progress(quiet: bool) -> EventSink {
                     anstream::eprintln!("{} ({:.1} s)", label(stage), took.as_secs_f64());
                 }
             }
+            _ => {}
         }
     })
 }
@@ -66,9 +67,10 @@ fn start(stage: SetupStage, total: Option<u64>) -> ProgressBar {
 fn label(stage: SetupStage) -> &'static str {
     match stage {
         SetupStage::Download => "downloading the Python pack",
-        SetupStage::Packages => "fetching packages",
-        SetupStage::Check => "checking and unpacking it",
-        SetupStage::Compile => "compiling it for this machine, once",
-        SetupStage::WarmUp => "warming Python up, once",
+        SetupStage::Packages => "downloading packages",
+        SetupStage::Check => "checking and unpacking the pack",
+        SetupStage::Compile => "compiling the pack for this machine, once",
+        SetupStage::WarmUp => "starting Python and saving its image, once",
+        _ => "preparing the pack",
     }
 }

@@ -1,4 +1,4 @@
-# argparse with explicit arguments: types, choices, sub-commands, defaults and refusals.
+# argparse with explicit arguments: types, choices, sub-commands, defaults and errors.
 import argparse
 import contextlib
 import io

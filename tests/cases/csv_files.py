@@ -98,7 +98,7 @@ with tempfile.TemporaryDirectory() as folder:
             read("latin.csv")
         except UnicodeDecodeError as error:
             print(error.reason)
-        # A change in place: read all, write to another file, put it there.
+        # A change in place: read all, write to another file, rename it.
         with open("big.csv", "w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([i, i * i, f"name {i}"] for i in range(5000))
         with open("big.csv", newline="", encoding="utf-8") as source, open("big.tmp", "w", newline="", encoding="utf-8") as target:

@@ -1,4 +1,4 @@
-# The current folder: moving in and out, by relative paths and links, and what relative paths then mean.
+# The current folder: changing it by relative paths and links, and resolving relative paths in it.
 import errno
 import os
 import pathlib

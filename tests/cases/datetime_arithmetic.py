@@ -1,4 +1,4 @@
-# Dates and times: arithmetic, parsing, formatting and fixed time zones, all from given values.
+# Dates and times: arithmetic, parsing, formatting and fixed time zones, all from fixed values.
 from datetime import date, datetime, time, timedelta, timezone
 
 start = datetime(2024, 2, 28, 23, 59, 58, 999_999)

@@ -1,4 +1,4 @@
-# Exceptions: custom, chained, re-raised and grouped ones, and what a traceback prints last.
+# Exceptions: custom, chained, re-raised and grouped ones, and the last line of a traceback.
 import traceback
 
 

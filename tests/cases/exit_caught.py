@@ -1,4 +1,4 @@
-# SystemExit is an exception like others: caught, the program goes on and ends with 0.
+# SystemExit can be caught like other exceptions: the program continues and exits with 0.
 import sys
 
 for code in (None, 0, 5, "text"):

@@ -1,4 +1,4 @@
-# sys.exit inside try: finally and atexit run, except Exception does not see it.
+# sys.exit inside try: finally and atexit run, except Exception does not catch it.
 import atexit
 import sys
 

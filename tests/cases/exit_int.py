@@ -1,4 +1,4 @@
-# sys.exit with a number: that is the exit code, and nothing after it runs.
+# sys.exit with a number: the number is the exit code, and nothing after it runs.
 import sys
 
 print("before")

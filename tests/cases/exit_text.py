@@ -1,4 +1,4 @@
-# sys.exit with a text: it goes to stderr, and the exit code is 1.
+# sys.exit with a text: the text is written to stderr, and the exit code is 1.
 import sys
 
 print("to stdout")

@@ -1,4 +1,4 @@
-# Making, walking and removing trees of folders.
+# Creating, walking and removing trees of folders.
 import errno
 import os
 import shutil
@@ -97,7 +97,7 @@ with tempfile.TemporaryDirectory() as folder:
             if path.endswith("late"):
                 print(path, folders, files)
 
-        # Removing bottom-up by hand, and with errors told.
+        # Removing bottom-up by hand, and with an error handler.
         for path, folders, files in os.walk("t", topdown=False):
             for name in files:
                 os.remove(os.path.join(path, name))
@@ -113,7 +113,7 @@ with tempfile.TemporaryDirectory() as folder:
         told = []
         shutil.rmtree("none", onexc=lambda function, path, error: told.append((function.__name__, path, type(error).__name__)))
         print([entry[1:] for entry in told])
-        # A link below is removed, what it leads to stays.
+        # A link in the tree is removed, its target is not.
         os.makedirs("keep/in")
         write("keep/in/f", "kept")
         os.makedirs("t")

@@ -28,7 +28,7 @@ with tempfile.TemporaryDirectory() as folder:
         found = glob.iglob("*.txt")
         print(iter(found) is found, len(list(found)), list(found))
         print(glob.has_magic("a*"), glob.has_magic("a"))
-        # Files that come and go while globbing.
+        # Files that are created and removed while globbing.
         for i in range(30):
             with open(f"n{i}.tmp", "w"):
                 pass

@@ -1,4 +1,4 @@
-# Digests, base64 and compression: fixed answers and round trips.
+# Digests, base64 and compression: fixed results and round trips.
 import base64
 import gzip
 import hashlib

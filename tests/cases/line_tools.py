@@ -1,4 +1,4 @@
-# Tools that read files by lines: fileinput (also in place), linecache, tokenize, difflib, and reading tricks.
+# Tools that read files by lines: fileinput (also in place), linecache, tokenize, difflib, and ways to read.
 import collections
 import difflib
 import fileinput
@@ -93,7 +93,7 @@ with tempfile.TemporaryDirectory() as folder:
             print("".join(difflib.unified_diff(a.readlines(), b.readlines(), "a.txt", "b.txt")))
         print(filecmp.cmp("a.txt", "b.txt"), filecmp.cmpfiles(".", ".", ["a.txt", "none"]))
 
-        # The ways in which programs read a long file.
+        # Common ways to read a long file.
         write("long", "".join(f"line {i} {'x' * (i % 50)}\n" for i in range(20_000)))
         with open("long") as file:
             by_line = sum(len(line) for line in file)

@@ -74,7 +74,7 @@ with tempfile.TemporaryDirectory() as folder:
         print(os.stat("to_d", follow_symlinks=False).st_size, stat.S_ISDIR(os.lstat("to_d/").st_mode), stat.S_ISLNK(os.lstat("to_d").st_mode))
         print(os.path.samefile("to_f", "absolute"), os.path.samefile("to_d", "d"), os.path.samefile("f", "d"), os.path.getsize("to_f"))
 
-        # Writing through links, and changing what they lead to.
+        # Writing through links, and changing their targets.
         write("to_f", "changed")
         print(read("f"), os.path.islink("to_f"))
         write("dangling", "made")
@@ -93,7 +93,7 @@ with tempfile.TemporaryDirectory() as folder:
         os.symlink("späte Straße", "non-ascii ☃")
         print(os.readlink("non-ascii ☃"), "non-ascii ☃" in os.listdir())
 
-        # Chains, up to what every system follows, and beyond what any does.
+        # Chains, as long as every system follows, and longer than any system follows.
         write("c0", "end of the chain")
         for i in range(60):
             os.symlink(f"c{i}", f"c{i + 1}")
@@ -121,7 +121,7 @@ with tempfile.TemporaryDirectory() as folder:
         os.unlink("d/hard2")
         print(os.stat("f").st_nlink)
 
-        # A file without a name is there until it is closed.
+        # A file without a name exists until it is closed.
         with open("temporary", "w+b") as file:
             file.write(b"kept")
             file.flush()

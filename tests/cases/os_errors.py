@@ -1,4 +1,4 @@
-# Which error each wrong use of a path gives, with trailing slashes, dots, loops and long names.
+# Errors of each invalid use of a path, with trailing slashes, dots, loops and long names.
 import errno
 import os
 import tempfile

@@ -1,4 +1,4 @@
-# Flags of os.open: creating, refusing, truncating, appending, the wrong direction, and folders.
+# Flags of os.open: creating, exclusive creation, truncating, appending, wrong access modes, and folders.
 import errno
 import os
 import tempfile

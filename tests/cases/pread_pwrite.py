@@ -1,4 +1,4 @@
-# Reading and writing at a place, into buffers, and several descriptors and streams over one file.
+# Reading and writing at an offset, into buffers, and several descriptors and streams over one file.
 import errno
 import io
 import os
@@ -75,7 +75,7 @@ with tempfile.TemporaryDirectory() as folder:
             print(file.writelines([b"a\n", b"b\n", memoryview(b"c\n")]))
         with open("lines", "rb") as file:
             print(file.readlines(), file.readline(), file.seek(2), file.readlines(1), list(file))
-        # Many at once, all over the same file.
+        # Many concurrent streams over the same file.
         files = [open("lines", "rb") for _ in range(30)]
         for i, file in enumerate(files):
             file.seek(i % 6)

@@ -1,4 +1,4 @@
-# Endless recursion ends in RecursionError, which can be caught, and the program goes on.
+# Infinite recursion raises RecursionError, which can be caught; then the program continues.
 import json
 
 

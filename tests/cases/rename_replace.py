@@ -44,7 +44,7 @@ with tempfile.TemporaryDirectory() as folder:
         os.rename("b", "b")
         print(show(), read("b"))
 
-        # A file open on either side lives on.
+        # Open files of both names stay usable.
         write("x", "old content")
         write("y", "new content")
         with open("x", encoding="utf-8") as old, open("y", "a+", encoding="utf-8") as new:
@@ -97,12 +97,12 @@ with tempfile.TemporaryDirectory() as folder:
 
         os.mkdir("here")
         write("here/in", "inside")
-        # A new version put in place, as programs that save safely do.
+        # Atomic replacement by a new version, as programs save files safely.
         for version in range(3):
             write("save.tmp", f"version {version}")
             os.replace("save.tmp", "save")
             print(read("save"), os.path.exists("save.tmp"))
-        # A folder moved while it is being listed, and its handle used after.
+        # A folder moved while it is being listed, and its descriptor used afterwards.
         with os.scandir("here") as entries:
             os.rename("here", "there")
             print([entry.name for entry in entries], os.path.exists("here"))

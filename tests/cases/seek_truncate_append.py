@@ -1,4 +1,4 @@
-# Positions in files: holes, behind the end, truncation both ways, appending, and reads after them.
+# Positions in files: holes, past the end, truncation in both directions, appending, and later reads.
 import errno
 import io
 import os
@@ -48,7 +48,7 @@ with tempfile.TemporaryDirectory() as folder:
         print(content("cut"))
         os.truncate("cut", 1)
         print(content("cut"), os.truncate("cut", 1), content("cut"))
-        # A cut and a new end show no old bytes.
+        # After truncating and extending, the old bytes do not reappear.
         with open("old", "w+b") as file:
             file.write(b"secret" * 10)
             file.truncate(3)
@@ -61,7 +61,7 @@ with tempfile.TemporaryDirectory() as folder:
             file.write(b"!")
             file.seek(0)
             print(file.read())
-        # Buffered: what is not flushed yet counts for truncate and tell.
+        # Buffered: data that is not flushed yet counts for truncate and tell.
         with open("buffered", "w+b") as file:
             file.write(b"abcdef")
             print(os.path.getsize("buffered"), file.tell(), file.truncate(3), os.path.getsize("buffered"), file.tell())
@@ -104,7 +104,7 @@ with tempfile.TemporaryDirectory() as folder:
                 file.read()
         except io.UnsupportedOperation as error:
             print(error)
-        # Two open at once on one file, each with its own place.
+        # Two open files on one path, each with its own position.
         with open("both", "w+b", buffering=0) as one, open("both", "r+b", buffering=0) as two:
             one.write(b"hello world")
             print(two.read(5), one.tell(), two.tell())
@@ -120,7 +120,7 @@ with tempfile.TemporaryDirectory() as folder:
         copy = os.open("both", os.O_RDONLY)
         print(os.read(copy, 2), os.lseek(copy, 0, os.SEEK_CUR), os.lseek(copy, 3, os.SEEK_END), os.read(copy, 2))
         os.close(copy)
-        # A write of nothing behind the end does not make the file longer.
+        # A write of no bytes past the end does not extend the file.
         with open("nothing", "wb", buffering=0) as file:
             print(file.seek(10), file.write(b""), os.path.getsize("nothing"))
         with open("large", "wb") as file:

@@ -1,4 +1,4 @@
-# Objects kept in files: pickle, shelve over dbm.dumb, json, configparser and marshal.
+# Objects stored in files: pickle, shelve over dbm.dumb, json, configparser and marshal.
 import configparser
 import datetime
 import dbm.dumb

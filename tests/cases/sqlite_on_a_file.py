@@ -18,7 +18,7 @@ def rows(db, query, *args):
 
 
 def files():
-    # Some systems lock with a file beside it.
+    # Some systems lock with a second file next to it.
     return sorted(name for name in os.listdir() if not name.endswith(".lock"))
 
 
@@ -131,7 +131,7 @@ with tempfile.TemporaryDirectory() as folder:
         attempt("a folder", sqlite3.connect, ".")
         print(os.path.exists("none.db"))
 
-        # What is no database.
+        # Files that are not databases.
         with open("bad.db", "w") as file:
             file.write("this is no database " * 100)
         bad = sqlite3.connect("bad.db")

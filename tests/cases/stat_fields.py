@@ -1,4 +1,4 @@
-# What stat tells of files, folders and links, and what os.path says about them.
+# Results of stat and os.path for files, folders and links.
 import os
 import pathlib
 import stat

@@ -1,4 +1,4 @@
-# tempfile: names, files with and without one, spooled ones, folders, and that all is gone afterwards.
+# tempfile: names, files with and without one, spooled ones, folders, and their removal.
 import gc
 import io
 import os

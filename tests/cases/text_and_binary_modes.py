@@ -1,4 +1,4 @@
-# open(): modes, newlines, buffering, encodings, byte order marks, and what each stream refuses.
+# open(): modes, newlines, buffering, encodings, byte order marks, and unsupported operations.
 import codecs
 import io
 import os

@@ -1,4 +1,4 @@
-# Times of files: setting and reading them to the nanosecond, and what changes them.
+# Times of files: setting and reading them to the nanosecond, and operations that change them.
 import os
 import shutil
 import tempfile
@@ -18,7 +18,7 @@ def times(path):
 
 
 def old(path):
-    """Sets both times long ago, so that any change shows."""
+    """Sets both times to the distant past, so that any change is visible."""
     os.utime(path, (DAY, DAY))
 
 
@@ -67,7 +67,7 @@ with tempfile.TemporaryDirectory() as folder:
         os.utime("f", ns=(1, 1))
         print(os.stat("f").st_ctime_ns > before)
 
-        # What changes a file's time.
+        # Operations that change a file's time.
         def changes(what, do):
             write("f", "0123456789")
             old("f")
@@ -93,7 +93,7 @@ with tempfile.TemporaryDirectory() as folder:
         changes("stat", lambda: (os.stat("f"), os.listdir(), os.access("f", os.R_OK)))
         changes("a seek", lambda: with_file("r+b", lambda file: file.seek(100)))
 
-        # What changes a folder's time.
+        # Operations that change a folder's time.
         def changes_folder(what, do):
             shutil.rmtree("d", ignore_errors=True)
             os.makedirs("d/sub")

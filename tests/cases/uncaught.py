@@ -1,4 +1,4 @@
-# An uncaught exception: output so far stays, the exit code is 1.
+# An uncaught exception: earlier output is preserved, and the exit code is 1.
 def fail(depth):
     if depth == 0:
         raise LookupError("nothing found")

@@ -1,4 +1,4 @@
-# Archives and compressed files on disk: zip, tar, gzip, bz2 and lzma, appending, damage and escapes.
+# Archives and compressed files on disk: zip, tar, gzip, bz2 and lzma, appending, damage and path traversal.
 import bz2
 import gzip
 import hashlib

@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use codeact::agent::{Action, Agent, Ending};
-use codeact::event::{Event, EventSink, Stream};
+use codeact::agent::{Action, Agent, AgentError, Ending};
+use codeact::event::{Event, EventSink, RunEnding, Stream};
 use codeact::llm::{
-    Completion, FinishReason, Message, Model, ModelError, ModelEvent, Reply, Request, Role, Watch,
+    Completion, Message, Model, ModelError, ModelEvent, Reply, Request, Role, Watch,
 };
 use codeact::sandbox::{Cancel, Outcome};
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::support::sandbox;
 
 type Turn = Box<dyn Fn(Request<'_>) -> Result<String, ModelError> + Send>;
 
-/// A model whose every reply is a closure that sees the request and may assert on it.
+/// A model that answers each request with a closure, which may make assertions on the request.
 pub struct Fake {
     turns: Mutex<VecDeque<Turn>>,
 }
@@ -26,7 +26,7 @@ impl Fake {
         Arc::new(Self { turns })
     }
 
-    /// A model that says these.
+    /// Returns a model with these replies.
     pub fn saying(replies: &[&str]) -> Arc<Self> {
         Self::new(replies.iter().map(|reply| say(reply, |_| ())))
     }
@@ -36,7 +36,7 @@ impl Fake {
     }
 }
 
-/// A turn that says `reply` once `check` has seen the messages.
+/// Returns a turn that checks the messages and replies with `reply`.
 pub fn say(reply: &str, check: impl Fn(&[Message]) + Send + 'static) -> Turn {
     let reply = reply.to_owned();
     Box::new(move |request| {
@@ -45,7 +45,7 @@ pub fn say(reply: &str, check: impl Fn(&[Message]) + Send + 'static) -> Turn {
     })
 }
 
-/// What the model is told last.
+/// Returns the last message to the model.
 pub fn last(messages: &[Message]) -> &str {
     let last = messages.last().unwrap();
     assert_eq!(last.role, Role::User);
@@ -62,12 +62,7 @@ impl Model for Fake {
             let turn = self.turns.lock().unwrap().pop_front();
             let text = turn.expect("one request too many")(request)?;
             watch(ModelEvent::Delta(&text));
-            Ok(Reply {
-                text,
-                finish: FinishReason::Stop,
-                usage: None,
-                model: "fake".into(),
-            })
+            Ok(Reply::new("fake", text))
         })
     }
 }
@@ -138,7 +133,7 @@ async fn a_run_holds_each_steps_reply_action_execution_and_observation() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn events_come_in_the_order_of_what_happens() {
+async fn events_are_emitted_in_order() {
     let (one, two) = ("```python\nprint('a', end='')\n```", "It is a.");
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&seen);
@@ -178,7 +173,7 @@ async fn events_come_in_the_order_of_what_happens() {
             text: text(two),
         },
         Event::Finished {
-            ending: "answered",
+            ending: RunEnding::Answered,
             reason: None,
             answered: true,
             answer: Some(json!(two)),
@@ -195,12 +190,13 @@ async fn a_run_is_cancelled_while_the_model_thinks() {
     let run = agent.run("t").await.unwrap();
     assert_eq!(run.ending, Ending::Cancelled);
     assert!(run.steps.is_empty() && run.answer().is_none());
-    // The handle stays used: the next run stops at once.
-    assert_eq!(agent.run_once("t").await.unwrap().ending, Ending::Cancelled);
+    // The handle stays cancelled: the next run stops immediately.
+    let run = agent.once(true).run("t").await.unwrap();
+    assert_eq!(run.ending, Ending::Cancelled);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_is_cancelled_while_its_code_runs_and_keeps_the_step() {
+async fn a_run_cancelled_while_its_code_runs_has_the_step() {
     for once in [false, true] {
         let cancel = Cancel::new();
         let handle = cancel.clone();
@@ -212,11 +208,9 @@ async fn a_run_is_cancelled_while_its_code_runs_and_keeps_the_step() {
         let reply = "```python\nprint('begun')\nwhile True: pass\n```";
         let agent = Agent::new(Fake::saying(&[reply]), sandbox())
             .events(events)
-            .cancel(cancel);
-        let run = match once {
-            false => agent.run("t").await.unwrap(),
-            true => agent.run_once("t").await.unwrap(),
-        };
+            .cancel(cancel)
+            .once(once);
+        let run = agent.run("t").await.unwrap();
         assert_eq!(run.ending, Ending::Cancelled);
         let execution = run.steps[0].execution.as_ref().unwrap();
         assert_eq!(execution.outcome, Outcome::Cancelled);
@@ -237,10 +231,7 @@ async fn a_models_failure_is_the_runs_error() {
     let model = Fake::new([say("```python\n1\n```", |_| ()), fail]);
     let error = Agent::new(model, sandbox()).run("t").await.unwrap_err();
     assert!(
-        matches!(
-            &error,
-            codeact::Error::Model(ModelError::RateLimited { .. })
-        ),
+        matches!(&error, AgentError::Model(ModelError::RateLimited { .. })),
         "{error}"
     );
 }
@@ -264,8 +255,8 @@ async fn once_ends_with_the_programs_stdout_or_the_reason() {
         ("```python\nprint(1)\n1 / 0\n```", None),
         ("It is 42.", None),
     ] {
-        let agent = Agent::new(Fake::saying(&[reply]), sandbox());
-        let run = agent.run_once("t").await.unwrap();
+        let agent = Agent::new(Fake::saying(&[reply]), sandbox()).once(true);
+        let run = agent.run("t").await.unwrap();
         assert_eq!(run.steps.len(), 1);
         match answer {
             Some(text) => assert_eq!(run.answer(), Some(&json!(text))),

@@ -1,4 +1,4 @@
-//! What an agent keeps, what it forgets, and what it never shares.
+//! The history of an agent: how it is shortened, and its isolation from other runs.
 
 use std::sync::Arc;
 
@@ -35,12 +35,12 @@ async fn a_long_conversation_is_shortened_from_its_oldest_observations() {
     let run = agent.run("the task").await.unwrap();
     model.assert_used();
     assert_eq!(run.answer(), Some(&json!(1)));
-    // What was sent was shortened; what was done was not.
+    // The messages were shortened; the recorded steps were not.
     assert!(run.steps[0].observation.as_ref().unwrap().len() > 7000);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn runs_share_a_sandbox_and_no_variables() {
+async fn runs_in_one_sandbox_share_no_variables() {
     let one = "```python\nsecret = 1\nopen('f', 'w').write('x')\n```";
     let two =
         "```python\nimport os\nfinal_answer(['secret' in globals(), os.path.exists('f')])\n```";
@@ -52,7 +52,7 @@ async fn runs_share_a_sandbox_and_no_variables() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn agents_run_side_by_side_on_other_threads() {
+async fn agents_run_concurrently_on_other_threads() {
     let runs = (0..4).map(|n| {
         let one = format!("```python\nn = {n}\n```");
         let model: Arc<dyn Model> = Fake::saying(&[&one, "```python\nfinal_answer(n * n)\n```"]);
@@ -66,7 +66,7 @@ async fn agents_run_side_by_side_on_other_threads() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_answer_counts_however_the_code_goes_on() {
+async fn an_answer_counts_if_the_code_catches_the_exit() {
     for code in [
         "try:\n    final_answer(42)\nexcept Exception:\n    pass\nprint('not reached')",
         "def f():\n    final_answer(42)\nfor _ in range(3):\n    f()",

@@ -1,4 +1,4 @@
-//! What the code shows and leaves, and where it goes.
+//! Displays and files of the code, and where they are saved.
 
 use codeact::sandbox::Turn;
 
@@ -14,7 +14,7 @@ fn displays(code: &str) -> Vec<(String, String, Vec<u8>)> {
 }
 
 #[test]
-fn shown_and_open_figures_are_pictures_in_their_order() {
+fn shown_and_open_figures_are_displays_in_order() {
     let shown = displays(
         "import matplotlib.pyplot as plt\nplt.plot([1, 2]); plt.show()\nplt.figure(); plt.bar([1], [2])",
     );
@@ -55,7 +55,7 @@ fn a_table_is_text_and_html_and_plain_values_are_only_text() {
 }
 
 #[test]
-fn what_is_no_picture_or_too_much_is_refused() {
+fn invalid_and_excess_displays_are_rejected() {
     let code = "import _host
 for frame in [b'{\"op\":\"display\"}', b'{\"op\":\"display\",\"mime\":\"text/x\",\"data\":\"\"}',
               b'{\"op\":\"display\",\"mime\":\"image/png\",\"data\":\"%%\"}']:
@@ -68,7 +68,7 @@ print(sum(_host.call(ok) == b'{}' for _ in range(500)))";
 }
 
 #[test]
-fn out_saves_pictures_and_files_and_overwrites_only_when_told() {
+fn out_saves_displays_and_files_and_overwrites_only_with_force() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("made");
     let out = out.to_str().unwrap();
@@ -99,7 +99,7 @@ os.symlink('/etc/passwd', 'link')";
 }
 
 #[test]
-fn without_out_a_picture_is_named_and_in_json_it_is_there() {
+fn without_out_a_display_is_named_and_json_contains_it() {
     let code = "import matplotlib.pyplot as plt; plt.plot([1])";
     let done = exec().code(code).run();
     done.success().stderr_contains("figure-1.png");
@@ -115,7 +115,7 @@ fn without_out_a_picture_is_named_and_in_json_it_is_there() {
 
 #[cfg(unix)]
 #[test]
-fn out_follows_no_link_that_is_there() {
+fn out_does_not_follow_existing_links() {
     let dir = tempfile::tempdir().unwrap();
     let (out, victim) = (dir.path().join("out"), dir.path().join("victim"));
     std::fs::create_dir(&out).unwrap();
@@ -136,7 +136,7 @@ fn out_follows_no_link_that_is_there() {
 }
 
 #[test]
-fn files_whose_names_would_be_one_are_all_saved() {
+fn files_whose_sanitized_names_collide_are_all_saved() {
     let dir = tempfile::tempdir().unwrap();
     let code = "
 import matplotlib.pyplot as plt

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::support::{Codeact, codeact, ready};
 
-/// The recording may call it `B` or `Laptop B`; the score is computed here and now.
+/// Checks the answer of the demo. The recording contains the code; the score is computed in the test.
 #[track_caller]
 fn assert_laptop_b(answer: &Value) {
     let name = answer["selected_laptop"].as_str().unwrap();
@@ -14,7 +14,7 @@ fn assert_laptop_b(answer: &Value) {
     assert_eq!(answer["scores"][name], 87.0, "{answer}");
 }
 
-/// `codeact demo` on a machine without a network.
+/// Returns `codeact demo` with proxies that refuse all connections.
 fn demo() -> Codeact {
     ready();
     let names = ["http_proxy", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"];
@@ -24,11 +24,11 @@ fn demo() -> Codeact {
 }
 
 #[test]
-fn the_demo_answers_without_a_network_and_says_that_it_is_a_recording() {
+fn the_demo_answers_offline_and_reports_that_it_is_a_recording() {
     let done = demo().arg("--offline").run().success();
     assert_laptop_b(&done.json());
-    let told = done.stderr.lines().filter(|l| l.contains("recording"));
-    assert_eq!(told.count(), 1, "{}", done.stderr);
+    let notices = done.stderr.lines().filter(|l| l.contains("recording"));
+    assert_eq!(notices.count(), 1, "{}", done.stderr);
     done.stderr_contains("final_answer({");
 }
 
@@ -84,7 +84,7 @@ fn a_recording_is_replayed_from_the_flag_or_the_variable() {
 }
 
 #[test]
-fn another_task_than_the_recorded_one_is_refused() {
+fn a_task_other_than_the_recorded_one_is_an_error() {
     run_recorded("primes.json", "Sum the squares below 50.")
         .run()
         .code(125)
@@ -95,7 +95,7 @@ fn another_task_than_the_recorded_one_is_refused() {
 }
 
 #[test]
-fn an_observation_other_than_the_recorded_one_is_refused() {
+fn an_observation_other_than_the_recorded_one_is_an_error() {
     run_recorded("changed.json", "Print something.")
         .run()
         .code(125)
@@ -105,18 +105,18 @@ fn an_observation_other_than_the_recorded_one_is_refused() {
 }
 
 #[test]
-fn a_recording_that_is_too_short_is_told() {
+fn a_recording_with_too_few_exchanges_is_an_error() {
     run_recorded("short.json", "Print something.")
         .run()
         .code(125)
         .stdout("")
         .stderr_contains("codeact: ")
-        .stderr_contains("no exchange left after 1")
+        .stderr_contains("the recording ended after 1 exchanges")
         .stderr_contains("Output: something");
 }
 
 #[test]
-fn a_recording_that_is_missing_or_malformed_is_told_with_its_path() {
+fn a_missing_or_malformed_recording_is_an_error_with_its_path() {
     for (name, reason) in [
         ("missing.json", "No such file"),
         ("malformed.json", "expects"),

@@ -1,4 +1,4 @@
-//! What `codeact exec` takes, and the exit codes it promises.
+//! `codeact exec`: its inputs and its exit codes.
 
 use std::io::Write;
 
@@ -39,7 +39,7 @@ fn a_file_may_begin_with_a_byte_order_mark_and_have_windows_line_ends() {
 }
 
 #[test]
-fn dash_takes_the_code_from_stdin_and_leaves_it_empty() {
+fn dash_reads_the_code_from_stdin_and_the_code_sees_an_empty_stdin() {
     exec()
         .arg("-")
         .stdin("import sys\nprint('from stdin', repr(sys.stdin.read()))\n")
@@ -49,7 +49,7 @@ fn dash_takes_the_code_from_stdin_and_leaves_it_empty() {
 }
 
 #[test]
-fn stdin_is_given_to_the_code() {
+fn the_code_reads_stdin() {
     exec()
         .code("import sys; print(input() + '!'); print(sys.stdin.read().upper(), end='')")
         .stdin("hello\nrest\nlast\n")
@@ -78,7 +78,7 @@ fn input_at_the_end_of_stdin_is_an_eof_error() {
 }
 
 #[test]
-fn arguments_come_in_order_from_arg_and_after_the_dashes() {
+fn arguments_from_arg_and_after_the_dashes_are_in_order() {
     exec()
         .code("import sys; print(sys.argv)")
         .args(["--arg", "a b", "--arg", "-x", "--", "--json", "c"])
@@ -88,7 +88,7 @@ fn arguments_come_in_order_from_arg_and_after_the_dashes() {
 }
 
 #[test]
-fn variables_given_are_there() {
+fn granted_environment_variables_are_visible() {
     exec()
         .code("import os; print(os.environ['A'], os.environ['B=C'.split('=')[0]])")
         .args(["--env", "A=1=2", "--env", "B="])
@@ -135,7 +135,7 @@ fn an_equal_seed_gives_equal_randomness_and_another_seed_another() {
 }
 
 #[test]
-fn without_a_seed_no_two_runs_share_any_randomness() {
+fn without_a_seed_two_runs_share_no_randomness() {
     let run = || exec().code(RANDOM).run().success().stdout;
     let (first, second) = (run(), run());
     for (a, b) in first.split_whitespace().zip(second.split_whitespace()) {
@@ -168,7 +168,7 @@ fn the_final_expression_is_not_printed() {
 }
 
 #[test]
-fn stdout_and_stderr_are_kept_apart() {
+fn stdout_and_stderr_are_separate() {
     exec()
         .code("import sys; print('out'); print('err', file=sys.stderr)")
         .run()
@@ -178,7 +178,7 @@ fn stdout_and_stderr_are_kept_apart() {
 }
 
 #[test]
-fn exit_codes_tell_how_the_code_ended() {
+fn each_outcome_has_its_exit_code() {
     for (code, exit) in [
         ("pass", 0),
         ("", 0),
@@ -202,7 +202,7 @@ fn exit_codes_tell_how_the_code_ended() {
 }
 
 #[test]
-fn exit_with_a_text_says_it_on_stderr() {
+fn exit_with_a_text_prints_it_on_stderr() {
     exec()
         .code("import sys; sys.exit('no luck')")
         .run()
@@ -228,7 +228,7 @@ finally:
 }
 
 #[test]
-fn modules_written_beside_the_code_can_be_imported() {
+fn modules_in_the_current_folder_can_be_imported() {
     exec()
         .code("open('mine.py', 'w').write('x = 5')\nimport mine\nprint(mine.x)")
         .run()
@@ -271,7 +271,7 @@ print(asyncio.run(main()))",
 }
 
 #[test]
-fn a_wrong_command_line_is_exit_code_2_and_says_why() {
+fn a_usage_error_is_exit_code_2_with_the_reason() {
     for (args, why) in [
         (&["exec"][..], "FILE"),
         (&["exec", "-c", "pass", "file.py"], "cannot be used with"),
@@ -306,7 +306,7 @@ fn help_and_version_go_to_stdout() {
 }
 
 #[test]
-fn offline_without_a_pack_is_the_runners_failure_and_says_what_to_do() {
+fn offline_without_a_pack_is_exit_code_125_with_advice() {
     let empty = tempfile::tempdir().unwrap();
     codeact(["--offline", "exec", "-c", "pass"])
         .host_env("CODEACT_HOME", empty.path())

@@ -1,11 +1,11 @@
-//! Tracebacks, and programs that cannot be read.
+//! Tracebacks, and errors of programs that cannot be read.
 
 use std::io::Write;
 
 use crate::support::exec;
 
 #[test]
-fn a_traceback_shows_file_line_and_source_and_none_of_the_runners_frames() {
+fn a_traceback_shows_file_line_and_source_and_no_internal_frames() {
     exec()
         .code("def f(x):\n    return 1 / x\n\nf(0)")
         .run()
@@ -38,7 +38,7 @@ fn a_files_traceback_names_the_file_as_it_was_given() {
 }
 
 #[test]
-fn no_traceback_ever_shows_the_runners_own_files() {
+fn no_traceback_shows_internal_files() {
     for code in [
         "raise ValueError('a') from KeyError('b')",
         "try:\n    1 / 0\nexcept ZeroDivisionError:\n    raise KeyError('x')",
@@ -101,7 +101,7 @@ fn notes_on_an_exception_are_shown() {
 }
 
 #[test]
-fn a_syntax_error_points_at_its_place() {
+fn a_syntax_error_points_at_its_position() {
     exec()
         .code("a = 1\nif a\n    pass")
         .run()
@@ -111,7 +111,7 @@ fn a_syntax_error_points_at_its_place() {
 }
 
 #[test]
-fn a_syntax_error_runs_nothing_of_the_program() {
+fn a_program_with_a_syntax_error_does_not_run() {
     exec()
         .code("print('ran')\nx = = 1")
         .run()
@@ -138,7 +138,7 @@ fn an_exception_whose_str_raises_is_still_reported() {
 }
 
 #[test]
-fn a_huge_message_is_shortened_and_says_so() {
+fn a_huge_message_is_shortened_with_a_notice() {
     let done = exec()
         .code("raise ValueError('x' * 10_000_000)")
         .run()
@@ -148,7 +148,7 @@ fn a_huge_message_is_shortened_and_says_so() {
 }
 
 #[test]
-fn output_before_an_exception_is_kept() {
+fn output_before_an_exception_is_preserved() {
     exec()
         .code("print('before', end='')\n1 / 0")
         .run()
@@ -158,7 +158,7 @@ fn output_before_an_exception_is_kept() {
 }
 
 #[test]
-fn a_missing_file_is_the_runners_failure() {
+fn a_missing_file_is_exit_code_125() {
     exec()
         .arg("no/such/file.py")
         .run()
@@ -168,7 +168,7 @@ fn a_missing_file_is_the_runners_failure() {
 }
 
 #[test]
-fn a_folder_is_no_program() {
+fn a_folder_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     exec()
         .arg(folder.path())
@@ -178,7 +178,7 @@ fn a_folder_is_no_program() {
 }
 
 #[test]
-fn a_file_that_is_not_utf8_is_refused_by_name() {
+fn a_file_that_is_not_utf8_is_an_error() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     file.write_all(b"print('\xE9')\n").unwrap();
     exec()
@@ -189,7 +189,7 @@ fn a_file_that_is_not_utf8_is_refused_by_name() {
 }
 
 #[test]
-fn a_file_that_is_too_long_is_refused_and_a_long_one_runs() {
+fn a_file_over_the_size_limit_is_an_error_and_one_at_the_limit_runs() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let comment = vec![b'#'; (16 << 20) - 9];
     file.write_all(b"print(1)\n").unwrap();
@@ -221,7 +221,7 @@ fn a_nul_in_the_code_is_a_syntax_error() {
 }
 
 #[test]
-fn a_source_line_with_wide_characters_does_not_upset_the_markers() {
+fn a_source_line_with_wide_characters_is_shown() {
     exec()
         .code("x = '日本語'; y = 1 / 0")
         .run()

@@ -1,4 +1,4 @@
-//! `--json`: one object on stdout, the same fields whatever happened.
+//! `--json`: one object on stdout with the same fields for every outcome.
 
 use serde_json::{Value, json};
 
@@ -38,7 +38,7 @@ fn check_shape(object: &Value, status: &str) {
         ]
     );
     let usage = &object["usage"];
-    for field in ["fuel", "peak_memory_bytes", "door_calls", "door_bytes"] {
+    for field in ["fuel", "peak_memory_bytes", "host_calls", "host_call_bytes"] {
         assert!(usage[field].is_u64(), "{field}: {usage}");
     }
     assert!(usage["wall_ms"].as_f64().is_some_and(|ms| ms > 0.0));
@@ -63,7 +63,7 @@ fn a_completed_run_has_its_output_and_result() {
 }
 
 #[test]
-fn the_result_is_that_of_a_final_expression_only() {
+fn only_a_final_expression_has_a_result() {
     for (code, result) in [
         ("1 + 1", json!("2")),
         ("'text'", json!("'text'")),
@@ -84,7 +84,7 @@ fn the_result_is_that_of_a_final_expression_only() {
 }
 
 #[test]
-fn a_long_result_is_shortened_and_says_so() {
+fn a_long_result_is_shortened_with_a_notice() {
     let object = exec()
         .code("class A:\n    def __repr__(self): return 'x' * 10**7\nA()")
         .json();
@@ -124,7 +124,7 @@ fn an_exception_has_type_message_frames_and_traceback() {
 }
 
 #[test]
-fn a_syntax_error_has_no_frames_but_its_place() {
+fn a_syntax_error_has_its_position_and_no_frames() {
     let object = exec().code("x = = 1").json();
     check_shape(&object, "error");
     assert_eq!(object["error"]["type"], "SyntaxError");
@@ -184,7 +184,7 @@ fn a_memory_error_is_an_error_of_that_type() {
 }
 
 #[test]
-fn output_is_whole_when_the_time_runs_out() {
+fn output_is_complete_after_a_timeout() {
     let object = exec()
         .code("import sys\nprint('line')\nprint('part', end='')\nprint('err', end='', file=sys.stderr)\nwhile True: pass")
         .args(["--timeout", "1s"])
@@ -195,7 +195,7 @@ fn output_is_whole_when_the_time_runs_out() {
 }
 
 #[test]
-fn cut_output_is_counted_and_noted() {
+fn truncated_output_is_counted_and_noted() {
     let object = exec()
         .code("import sys; print('x' * 5000); sys.stderr.write('e' * 10)")
         .args(["--max-output", "1K"])
@@ -210,7 +210,7 @@ fn cut_output_is_counted_and_noted() {
 }
 
 #[test]
-fn bytes_that_are_no_text_are_replaced_and_controls_are_escaped() {
+fn invalid_utf8_is_replaced_and_controls_are_escaped() {
     let object = exec()
         .code("import sys; sys.stdout.buffer.write(b'a\\xff\\x00\\x1b[31m'); sys.stdout.flush()")
         .json();

@@ -1,8 +1,8 @@
-//! Formats and libraries that write and read files: what works, and what says that it is missing.
+//! File formats and libraries: supported ones, and errors of missing ones.
 
 use crate::support::{result, sandbox};
 
-/// Runs `code` and asserts what it printed.
+/// Runs `code` and compares its stdout with `expected`.
 #[track_caller]
 fn prints(code: &str, expected: &str) {
     let execution = crate::support::block_on(sandbox().run(code)).unwrap();
@@ -132,7 +132,7 @@ print(df.to_markdown(index=False).splitlines()[2])",
 }
 
 #[test]
-fn tables_and_rows_are_kept_in_sqlite_files() {
+fn tables_and_rows_are_stored_in_sqlite_files() {
     prints(
         "import sqlite3, os, pandas as pd
 path = '/home/user/x.db'
@@ -152,7 +152,7 @@ db.close()",
 }
 
 #[test]
-fn a_turns_database_is_there_in_the_next() {
+fn a_database_lasts_to_the_next_turn() {
     crate::support::block_on(async {
         let mut session = sandbox().session().unwrap();
         for (code, expected) in [
@@ -177,7 +177,7 @@ fn a_turns_database_is_there_in_the_next() {
 }
 
 #[test]
-fn xml_yaml_and_time_zones_are_there() {
+fn xml_yaml_and_time_zones_work() {
     prints(
         "from lxml import etree, html
 import yaml, zoneinfo, datetime, pandas as pd
@@ -237,7 +237,7 @@ with wave.open('w.wav') as file: print(file.getnframes())",
 }
 
 #[test]
-fn formats_without_an_engine_name_what_is_missing() {
+fn formats_without_an_engine_name_the_missing_package() {
     prints(
         "import pandas as pd, sqlite3
 from PIL import Image

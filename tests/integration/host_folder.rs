@@ -1,4 +1,4 @@
-//! A folder of the host to be mounted, beside a secret that no mount of it may show.
+//! A host folder to mount, next to a folder with a secret that no mount of it may show.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use codeact::sandbox::{Execution, Mount, MountMode, Session, Turn};
 
 use crate::support::{Codeact, block_on, exec, sandbox};
 
-/// What lies outside. No guest may ever see it.
+/// Content of the files outside the mount. No guest may see it.
 pub const SECRET: &str = "the secret outside";
 
 pub struct Folder {
@@ -17,7 +17,7 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// One with `files`, and the folders that they lie in. A path that ends in `/` is a folder.
+    /// Creates a folder with `files` and their parent folders. A path that ends in `/` is a folder.
     pub fn new(files: &[(&str, &str)]) -> Self {
         let folder = Self {
             both: tempfile::tempdir().unwrap(),
@@ -33,12 +33,12 @@ impl Folder {
         folder
     }
 
-    /// What is mounted.
+    /// Returns the mounted folder.
     pub fn path(&self) -> PathBuf {
         self.both.path().join("inside")
     }
 
-    /// The folder beside it, with `secret.txt` and `f.txt`.
+    /// Returns the folder next to the mounted one, with `secret.txt` and `f.txt`.
     pub fn outside(&self) -> PathBuf {
         self.both.path().join("outside")
     }
@@ -65,12 +65,12 @@ impl Folder {
         std::os::unix::fs::symlink(target, self.at(path)).unwrap();
     }
 
-    /// All that is in it: files with their text, links with their target, folders with nothing.
+    /// Returns the content: files with their text, links with their target, folders with an empty text.
     pub fn shown(&self) -> BTreeMap<String, String> {
         shown(&self.path())
     }
 
-    /// Asserts that nothing beside it was made, changed or removed.
+    /// Asserts that nothing outside the mounted folder was created, changed or removed.
     #[track_caller]
     pub fn assert_outside_untouched(&self) {
         let names = ["f.txt", "secret.txt"].map(|name| (name.to_owned(), SECRET.to_owned()));
@@ -78,29 +78,32 @@ impl Folder {
         assert_eq!(fs::read_dir(self.both.path()).unwrap().count(), 2);
     }
 
-    /// It, seen at `/m`.
+    /// Returns a mount of the folder at `/m`.
     pub fn mount(&self, mode: MountMode) -> Mount {
         let mount = Mount::open(self.path()).unwrap().mode(mode);
         mount.at("/m").unwrap()
     }
 
     pub fn sandbox(&self, mode: MountMode) -> Sandbox {
-        sandbox().mount(self.mount(mode)).unwrap()
+        (sandbox().derive())
+            .mount(self.mount(mode))
+            .build()
+            .unwrap()
     }
 
-    /// Runs `turn` in a fresh session that sees it at `/m`.
+    /// Runs `turn` in a fresh session with the folder at `/m`.
     pub fn run(&self, mode: MountMode, turn: impl Into<Turn>) -> Execution {
         self.sandbox(mode).run_blocking(turn).unwrap()
     }
 
-    /// A session that sees it at `/m` and has run `code`.
+    /// Returns a session with the folder at `/m` that has run `code`.
     pub fn session(&self, mode: MountMode, code: &str) -> Session {
         let mut session = self.sandbox(mode).session().unwrap();
         crate::support::result(&turn(&mut session, code));
         session
     }
 
-    /// `codeact exec` with it at `/m`.
+    /// Returns `codeact exec` with the folder at `/m`.
     pub fn exec(&self, mode: &str) -> Codeact {
         let spec = format!("{}:/m:{mode}", self.path().display());
         exec().arg("--mount").arg(spec)
@@ -136,7 +139,7 @@ fn shown(top: &Path) -> BTreeMap<String, String> {
     all
 }
 
-/// What [`Folder::shown`] tells of these.
+/// Returns `files` in the form of [`Folder::shown`].
 pub fn these(files: &[(&str, &str)]) -> BTreeMap<String, String> {
     files
         .iter()

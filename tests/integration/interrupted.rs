@@ -1,12 +1,12 @@
-//! Where the code was when its turn was stopped: a traceback read from the stopped memory.
+//! Tracebacks of stopped turns, which the host reads from the guest's memory.
 
 use std::time::Duration;
 
-use codeact::sandbox::{Execution, Outcome, Turn};
+use codeact::sandbox::{Execution, Outcome, SessionOptions, Turn};
 
 use crate::support::{block_on, exec, limits, sandbox};
 
-/// Runs `code`, which never ends by itself, and tells `function:line` of each frame.
+/// Runs `code`, which does not terminate, and returns `function:line` of each frame.
 fn stopped(code: &str) -> Vec<String> {
     let short = limits(|limits| limits.wall = Duration::from_millis(400));
     let turn = Turn::new(code).limits(short);
@@ -54,7 +54,7 @@ codeact: stopped: the wall time of 0.4 s is used up
 }
 
 #[test]
-fn the_line_is_right_wherever_the_code_was() {
+fn the_line_is_right_at_every_kind_of_place() {
     for (code, expected) in [
         ("while True: pass", &["<module>:1"][..]),
         ("x = 1\n\n\nwhile True: x += 1", &["<module>:4"]),
@@ -85,20 +85,20 @@ fn the_line_is_right_wherever_the_code_was() {
             &["<module>:3", "größe:2"],
         ),
     ] {
-        let told = stopped(code);
-        assert_eq!(told.len(), expected.len(), "{code}: {told:?}");
-        for (told, expected) in told.iter().zip(expected) {
-            let same = told == expected
+        let frames = stopped(code);
+        assert_eq!(frames.len(), expected.len(), "{code}: {frames:?}");
+        for (frame, expected) in frames.iter().zip(expected) {
+            let same = frame == expected
                 || expected
                     .strip_suffix('*')
-                    .is_some_and(|begin| told.starts_with(begin));
-            assert!(same, "{code}: {told} is not {expected}");
+                    .is_some_and(|begin| frame.starts_with(begin));
+            assert!(same, "{code}: {frame} is not {expected}");
         }
     }
 }
 
 #[test]
-fn lines_far_down_are_told_and_deep_recursions_are_cut() {
+fn high_line_numbers_are_right_and_deep_recursions_are_truncated() {
     let far = "\n".repeat(40_000) + "while True: pass";
     assert_eq!(stopped(&far), ["<module>:40001"]);
     let deep = "
@@ -107,19 +107,19 @@ def down(n):
         while True: pass
     down(n - 1)
 down(200)";
-    let told = stopped(deep);
-    assert_eq!(told.len(), 40, "{told:?}");
-    assert_eq!((&*told[0], &*told[39]), ("<module>:6", "down:4"));
+    let frames = stopped(deep);
+    assert_eq!(frames.len(), 40, "{frames:?}");
+    assert_eq!((&*frames[0], &*frames[39]), ("<module>:6", "down:4"));
 }
 
 #[test]
 fn imported_files_and_executed_strings_have_their_own_names() {
-    let told = stopped(
+    let frames = stopped(
         "open('helper.py', 'w').write('def f():\\n\\n    while True: pass\\n')
 import helper
 helper.f()",
     );
-    assert_eq!(told, ["<module>:3", "f:3"]);
+    assert_eq!(frames, ["<module>:3", "f:3"]);
     assert_eq!(
         stopped("exec('\\nwhile True: pass')"),
         ["<module>:1", "<module>:2"]
@@ -127,9 +127,9 @@ helper.f()",
 }
 
 #[test]
-fn fuel_that_runs_out_tells_the_same_place_each_time() {
+fn the_same_fuel_budget_stops_at_the_same_line() {
     let code = "def f():\n    n = 0\n    while True:\n        n += 1\n        n ^= 3\nf()";
-    let tell = |fuel: u64| {
+    let stopped_line = |fuel: u64| {
         let done = exec()
             .args(["--fuel", &fuel.to_string()])
             .code(code)
@@ -155,14 +155,14 @@ fn fuel_that_runs_out_tells_the_same_place_each_time() {
     let mut seen = std::collections::BTreeSet::new();
     for i in 0..6 {
         let fuel = 40_000_000 + i * 17;
-        assert_eq!(tell(fuel), tell(fuel));
-        seen.insert(tell(fuel));
+        assert_eq!(stopped_line(fuel), stopped_line(fuel));
+        seen.insert(stopped_line(fuel));
     }
     assert!(!seen.is_empty());
 }
 
 #[test]
-fn a_turn_that_ends_by_itself_has_none_and_json_has_the_frames() {
+fn only_a_stopped_turn_has_a_traceback_and_json_has_its_frames() {
     let json = exec().code("1/0").json();
     assert_eq!(json["interrupted"], serde_json::Value::Null);
     let code = "def f():\n    while True: pass\nf()";
@@ -174,7 +174,7 @@ fn a_turn_that_ends_by_itself_has_none_and_json_has_the_frames() {
 }
 
 #[test]
-fn a_frame_with_a_hostile_name_steers_no_terminal() {
+fn control_characters_in_a_frames_name_are_escaped() {
     let code = "exec(compile('while True: pass', 'a\\x1b[2J\\nb', 'exec'))";
     let done = exec()
         .args(["--timeout", "300ms"])
@@ -185,7 +185,7 @@ fn a_frame_with_a_hostile_name_steers_no_terminal() {
     assert!(done.stderr.contains("\\u{1b}[2J\\nb"), "{:?}", done.stderr);
 }
 
-/// Each line that shows something shows its own number.
+/// Each line that prints something prints its own number.
 const STEPS: &str = "\
 def c(n):
     print(2)
@@ -217,8 +217,8 @@ a()
 print(28)
 ";
 
-/// Runs [`STEPS`] under `sys.settrace` and gives, as JSON, each place it came through: the number of lines
-/// shown until then, and the frames.
+/// Runs [`STEPS`] under `sys.settrace` and prints each place it passed as JSON: the number of lines
+/// printed before, and the frames.
 const TRACED: &str = r#"
 import json, sys
 shown, places = 0, []
@@ -251,24 +251,26 @@ print(json.dumps(places))
 "#;
 
 #[test]
-fn a_thousand_stops_are_each_where_the_code_was() {
+fn a_thousand_stops_have_the_right_frames() {
     let traced = Turn::new(TRACED).bind("steps", STEPS);
     let traced = block_on(sandbox().run(traced)).unwrap();
     let places: Vec<(usize, Vec<String>)> = serde_json::from_str(&traced.stdout.text).unwrap();
     let run = |fuel: Option<u64>| {
         let limits = limits(|limits| limits.fuel = fuel);
         let turn = Turn::new(STEPS).name("<prog>").limits(limits);
-        block_on(sandbox().run_seeded(turn, Some(1))).unwrap()
+        let options = SessionOptions::new().seed(1);
+        let mut session = sandbox().session_with(&options).unwrap();
+        block_on(session.run(turn.last(true))).unwrap()
     };
-    // Before the code, while it is compiled, and after it there is no frame of its own; what libraries
-    // have registered to run at exit has frames.
+    // Before the code, while it is compiled, and after it there is no frame of the program; functions that
+    // libraries have registered with atexit have frames.
     let own = |execution: &Execution| {
         let traceback = execution.interrupted.as_ref();
         let frames = &traceback.filter(|t| t.frames[0].file == "<prog>")?.frames;
-        let told = frames.iter().map(|f| format!("{}:{}", f.function, f.line));
-        Some(told.collect::<Vec<_>>())
+        let frames = frames.iter().map(|f| format!("{}:{}", f.function, f.line));
+        Some(frames.collect::<Vec<_>>())
     };
-    // Most of a short program's fuel goes into compiling it.
+    // Most of the fuel of a short program is used by its compilation.
     let all = run(None).usage.fuel;
     let rough = (1..200).map(|part| all * part / 200);
     let within: Vec<u64> = rough.filter(|f| own(&run(Some(*f))).is_some()).collect();
@@ -281,9 +283,9 @@ fn a_thousand_stops_are_each_where_the_code_was() {
             continue;
         };
         let shown = execution.stdout.text.lines().count();
-        // Not before the stop before; a line is shown while its place is the last.
+        // Not before the previous stop. A line is printed while its place is the last.
         let found = places[at..].iter().position(|(before, place)| {
-            // `settrace` is silent about a generator's first call, which only makes it.
+            // `settrace` does not report the first call of a generator, which only creates it.
             let making = place
                 .split_last()
                 .is_some_and(|(_, caller)| caller == frames);
@@ -291,7 +293,7 @@ fn a_thousand_stops_are_each_where_the_code_was() {
         });
         let Some(found) = found else {
             panic!(
-                "{frames:?} with {shown} lines shown is nowhere behind {:?}",
+                "{frames:?} with {shown} lines shown does not follow {:?}",
                 places[at]
             );
         };

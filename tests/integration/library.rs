@@ -1,14 +1,16 @@
-//! The crate as an embedder uses it: runs, sessions, events, stdin, seeds.
+//! The library API: runs, sessions, events, stdin, seeds.
 
 use std::sync::{Arc, Mutex};
 
 use codeact::event::{Event, EventSink, Stream};
-use codeact::sandbox::{Outcome, SandboxError, Stdin, Turn};
+use codeact::sandbox::{Outcome, SandboxError, SessionOptions, Stdin, Turn};
+
+use tokio::io::AsyncWriteExt;
 
 use crate::support::{raised, result, sandbox, shown};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_run_tells_its_outcome_output_result_and_usage() {
+async fn an_execution_has_outcome_output_result_and_usage() {
     let e = sandbox()
         .run("import sys; print('o'); print('e', file=sys.stderr)\n6 * 7")
         .await
@@ -17,11 +19,11 @@ async fn a_run_tells_its_outcome_output_result_and_usage() {
     assert_eq!((&*e.stdout.text, &*e.stderr.text), ("o\n", "e\n"));
     assert!(!e.rolled_back);
     assert!(e.usage.fuel > 0 && e.usage.peak_memory_bytes > 0);
-    assert_eq!(e.usage.door_calls, 2);
+    assert_eq!(e.usage.host_calls, 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_transcript_keeps_both_streams_in_their_order() {
+async fn the_transcript_has_both_streams_in_order() {
     let e = sandbox()
         .run("import sys\nfor i in range(3):\n    print(i)\n    print(i, file=sys.stderr)")
         .await
@@ -40,7 +42,7 @@ async fn the_transcript_keeps_both_streams_in_their_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_keeps_variables_functions_imports_and_files() {
+async fn a_session_retains_variables_functions_imports_and_files() {
     let mut session = sandbox().session().unwrap();
     for (code, expected) in [
         ("import math\nx = 20\ndef f(n): return n + x", "None"),
@@ -60,8 +62,10 @@ async fn a_session_keeps_variables_functions_imports_and_files() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_keeps_open_files_generators_and_random_state() {
-    let mut session = sandbox().session_seeded(Some(1)).unwrap();
+async fn a_session_retains_open_files_generators_and_random_state() {
+    let mut session = sandbox()
+        .session_with(&SessionOptions::new().seed(1))
+        .unwrap();
     let begin = "f = open('a', 'w+'); _ = f.write('one\\n')\ng = iter(range(10)); next(g)\nimport random; a = random.random()";
     result(&session.run(begin).await.unwrap());
     let e = session
@@ -102,7 +106,7 @@ async fn frames_name_the_turn_and_show_earlier_sources() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn arguments_variables_and_bindings_are_given() {
+async fn arguments_environment_and_bindings_are_visible() {
     let turn = Turn::new("import sys, os; sys.argv, os.environ['A'], text")
         .argv(["prog", "x"])
         .env("A", "é")
@@ -113,9 +117,12 @@ async fn arguments_variables_and_bindings_are_given() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_agents_turn_ends_with_its_answer() {
+async fn a_turn_with_final_answer_ends_with_its_answer() {
     let code = "import numpy as np\nfinal_answer({'a': np.arange(3), 'b': np.float64(1.5)})\nprint('not reached')";
-    let e = sandbox().run(Turn::new(code).agent()).await.unwrap();
+    let e = sandbox()
+        .run(Turn::new(code).final_answer(true))
+        .await
+        .unwrap();
     assert_eq!(e.outcome, Outcome::Completed, "{}", shown(&e));
     assert_eq!(
         e.answer,
@@ -146,7 +153,7 @@ async fn events_arrive_in_the_order_of_writing() {
     assert_eq!(merged, e.transcript);
 }
 
-/// Waits until `expected` has been written, in however many pieces.
+/// Waits until `expected` has been written, in any number of parts.
 async fn line(pieces: &mut tokio::sync::mpsc::UnboundedReceiver<String>, expected: &str) {
     let mut text = String::new();
     while text.len() < expected.len() {
@@ -156,31 +163,31 @@ async fn line(pieces: &mut tokio::sync::mpsc::UnboundedReceiver<String>, expecte
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stdin_may_be_bytes_or_a_stream_that_is_read_as_the_code_asks() {
+async fn stdin_may_be_bytes_or_a_stream_that_is_read_on_demand() {
     let turn = Turn::new("input(), input()").stdin(b"a\nb\n".to_vec());
     assert_eq!(result(&sandbox().run(turn).await.unwrap()), "('a', 'b')");
 
-    let (send, receive) = tokio::sync::mpsc::channel(1);
-    let (asked, mut asks) = tokio::sync::mpsc::unbounded_channel();
+    let (mut stdin, receive) = tokio::io::duplex(64);
+    let (send_text, mut texts) = tokio::sync::mpsc::unbounded_channel();
     let events = EventSink::new(move |event| {
         if let Event::Output { text, .. } = event {
-            let _ = asked.send(text);
+            let _ = send_text.send(text);
         }
     });
     let turn = Turn::new("print('first?'); a = input(); print('second?'); (a, input())")
-        .stdin(Stdin::stream(receive))
+        .stdin(Stdin::reader(receive))
         .events(events);
     let sandbox = sandbox();
     let run = tokio::spawn(async move { sandbox.run(turn).await.unwrap() });
-    line(&mut asks, "first?\n").await;
-    send.send(b"one\n".to_vec()).await.unwrap();
-    line(&mut asks, "second?\n").await;
-    send.send(b"two\n".to_vec()).await.unwrap();
+    line(&mut texts, "first?\n").await;
+    stdin.write_all(b"one\n").await.unwrap();
+    line(&mut texts, "second?\n").await;
+    stdin.write_all(b"two\n").await.unwrap();
     assert_eq!(result(&run.await.unwrap()), "('one', 'two')");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_reads_on_where_the_last_turn_stopped() {
+async fn a_turn_continues_reading_stdin_where_the_last_one_stopped() {
     let mut session = sandbox().session().unwrap();
     let turn = Turn::new("import os; os.read(0, 2)").stdin(b"abcdef".to_vec());
     assert_eq!(result(&session.run(turn).await.unwrap()), "b'ab'");
@@ -198,7 +205,9 @@ async fn a_seed_fixes_all_randomness_of_a_session() {
     let sandbox = sandbox();
     let mut all = Vec::new();
     for seed in [Some(7), Some(7), Some(8), None, None] {
-        let mut session = sandbox.session_seeded(seed).unwrap();
+        let mut session = sandbox
+            .session_with(&SessionOptions::new().seed(seed))
+            .unwrap();
         let mut both = String::new();
         for _ in 0..2 {
             both += result(&session.run(CODE).await.unwrap());
@@ -237,7 +246,7 @@ async fn a_sandbox_works_in_and_is_dropped_in_a_single_threaded_runtime() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_pack_tells_its_python_and_packages() {
+async fn the_pack_has_its_python_version() {
     let sandbox = sandbox();
     let e = sandbox
         .run("import sys; '%d.%d' % sys.version_info[:2]")

@@ -1,4 +1,4 @@
-//! Checkpoints, forks and going back, through the library.
+//! Checkpoints, forks and rollback, through the library.
 
 use codeact::sandbox::{Execution, Outcome, Session, Turn};
 
@@ -42,7 +42,7 @@ async fn a_fork_and_its_origin_do_not_see_each_others_changes() {
 }
 
 #[tokio::test]
-async fn going_back_undoes_what_no_pickle_could_hold() {
+async fn rollback_restores_state_that_pickle_does_not_support() {
     let mut session = sandbox().session().unwrap();
     let begin = "
 import sys, numpy as np
@@ -73,7 +73,7 @@ None";
 }
 
 #[tokio::test]
-async fn a_snapshot_outlives_its_session_and_starts_many() {
+async fn a_snapshot_outlives_its_session_and_starts_many_sessions() {
     let mut session = sandbox().session().unwrap();
     run(
         &mut session,
@@ -94,40 +94,40 @@ async fn a_snapshot_outlives_its_session_and_starts_many() {
 }
 
 #[tokio::test]
-async fn forks_of_forks_and_old_snapshots_stay_as_they_were() {
+async fn forks_of_forks_and_old_snapshots_are_immutable() {
     let mut session = sandbox().session().unwrap();
     run(
         &mut session,
         "import numpy as np; a = np.zeros(1_000_000, 'u1')",
     )
     .await;
-    let mut kept = Vec::new();
+    let mut snapshots = Vec::new();
     for i in 1..=12 {
-        // Runs that lie over one another, so that what is kept of them is cut in every way.
+        // Overlapping ranges, so that the stored ranges are split in every way.
         run(
             &mut session,
             &format!("a[{}:{}] = {i}", i * 40_000, 700_000 - i * 20_000),
         )
         .await;
         let sum = run(&mut session, "int(a.sum(dtype='i8'))").await;
-        kept.push((session.checkpoint().unwrap(), sum));
+        snapshots.push((session.checkpoint().unwrap(), sum));
         if i % 3 == 0 {
             session = session.fork().unwrap();
         }
     }
-    for (snapshot, sum) in kept.iter().rev() {
+    for (snapshot, sum) in snapshots.iter().rev() {
         let mut back = snapshot.session();
         assert_eq!(run(&mut back, "int(a.sum(dtype='i8'))").await, *sum);
     }
 }
 
 #[tokio::test]
-async fn an_exception_is_taken_back_only_when_asked_for() {
+async fn an_exception_is_rolled_back_only_if_transactional() {
     let mut session = sandbox().session().unwrap();
     run(&mut session, "x = [1]").await;
     let failing = "x.append(2); 1/0";
     let e: Execution = session
-        .run(Turn::new(failing).transactional())
+        .run(Turn::new(failing).transactional(true))
         .await
         .unwrap();
     assert!(matches!(e.outcome, Outcome::Raised(_)) && e.rolled_back);

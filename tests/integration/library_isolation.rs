@@ -1,4 +1,4 @@
-//! Sessions and runs see nothing of each other, however many there are.
+//! Isolation of concurrent sessions and runs.
 
 use codeact::sandbox::{Outcome, Turn};
 
@@ -25,7 +25,7 @@ async fn two_sessions_are_isolated() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_concurrent_runs_each_get_their_own_answer() {
+async fn fifty_concurrent_runs_return_their_own_results() {
     let sandbox = sandbox();
     let runs: Vec<_> = (0..50)
         .map(|i| {
@@ -44,7 +44,7 @@ async fn fifty_concurrent_runs_each_get_their_own_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn fifty_sessions_go_on_while_half_of_them_time_out() {
+async fn fifty_sessions_continue_while_half_of_them_time_out() {
     let sandbox = sandbox();
     let short = limits(|limits| limits.wall = std::time::Duration::from_millis(100));
     let sessions: Vec<_> = (0..50)
@@ -76,7 +76,7 @@ async fn fifty_sessions_go_on_while_half_of_them_time_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn concurrent_sessions_keep_their_own_counts() {
+async fn concurrent_sessions_have_their_own_variables() {
     let sandbox = sandbox();
     let tasks: Vec<_> = (0..10)
         .map(|i| {
@@ -99,7 +99,7 @@ async fn concurrent_sessions_keep_their_own_counts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_busy_run_does_not_keep_others_from_running() {
+async fn a_busy_run_does_not_block_others() {
     let sandbox = sandbox_with(|_| ());
     let cancel = codeact::sandbox::Cancel::new();
     let busy: Vec<_> = (0..8)
@@ -109,7 +109,7 @@ async fn a_busy_run_does_not_keep_others_from_running() {
             tokio::spawn(async move { sandbox.run(turn).await.unwrap() })
         })
         .collect();
-    // Ends although every guest thread has an endless run.
+    // Completes although every guest thread has an endless run.
     assert_eq!(result(&sandbox.run("1").await.unwrap()), "1");
     cancel.cancel();
     for run in busy {
@@ -134,12 +134,12 @@ open('f', 'w').write('hunter2'); os.chdir('/tmp'); blob = b'hunter2' * 100000";
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn freed_memory_of_a_former_run_cannot_be_found() {
+async fn freed_memory_of_an_earlier_run_is_not_readable() {
     let sandbox = sandbox_with(|_| ());
     for size in ["1000", "100_000", "30_000_000"] {
         let leave = format!("kept = [b'hunter' + b'2' * {size}]; del kept");
         result(&sandbox.run(leave).await.unwrap());
-        // Uninitialised arrays show whatever memory held before.
+        // Uninitialised arrays show the previous content of memory.
         let search = format!(
             "import numpy as np
 needle = b'hunter' + b'2' * 20
@@ -150,13 +150,13 @@ any(needle in np.empty({size} + n, np.uint8).tobytes() for n in (0, 6, 39, 64, 4
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_runs_limits_do_not_stay_with_its_slot() {
+async fn limits_of_a_run_do_not_stay_with_its_slot() {
     let sandbox = sandbox_with(|_| ());
     let small = |code: &str| {
         Turn::new(code).limits(limits(|l| {
             l.memory = 90 << 20;
             l.output = 5;
-            l.door_calls = 2;
+            l.host_calls = 2;
         }))
     };
     for _ in 0..5 {
@@ -174,7 +174,7 @@ async fn a_runs_limits_do_not_stay_with_its_slot() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_runs_stdin_does_not_stay_with_its_slot() {
+async fn stdin_of_a_run_does_not_stay_with_its_slot() {
     let sandbox = sandbox_with(|_| ());
     for _ in 0..5 {
         let turn = Turn::new("input()").stdin(b"hunter2\nmore\n".to_vec());

@@ -1,13 +1,13 @@
-//! A turn that is stopped leaves no trace in its session; one that raises does.
+//! Rollback of stopped turns. A turn that raises is not rolled back.
 
 use std::time::Duration;
 
 use codeact::event::{Event, EventSink};
-use codeact::sandbox::{Cancel, Execution, Outcome, Session, Turn};
+use codeact::sandbox::{Cancel, Execution, Outcome, Session, SessionOptions, Turn};
 
 use crate::support::{limits, raised, result, sandbox, shown};
 
-/// Changes a session in every way that lasts; ends in whatever `end` is.
+/// Returns code that changes a session in every way that lasts, followed by `end`.
 fn changes(end: &str) -> String {
     format!(
         "import os, sys, json, random
@@ -36,8 +36,8 @@ async fn begun() -> Session {
     session
 }
 
-/// Runs `turn`, which is to be taken back, twice; the session is as before and goes on.
-async fn is_taken_back(turn: impl Fn() -> Turn) -> Execution {
+/// Runs `turn`, which must be rolled back, twice, and checks that the session is unchanged and continues.
+async fn is_rolled_back(turn: impl Fn() -> Turn) -> Execution {
     let mut session = begun().await;
     for _ in 0..2 {
         let e = session.run(turn()).await.unwrap();
@@ -45,7 +45,7 @@ async fn is_taken_back(turn: impl Fn() -> Turn) -> Execution {
         let e = session.run(LOOK).await.unwrap();
         assert_eq!(result(&e), FIRST);
     }
-    // What comes later lasts again.
+    // Later changes last.
     session.run("x = 'later'").await.unwrap();
     let e = session.run("x, items").await.unwrap();
     assert_eq!(result(&e), "('later', [1])");
@@ -53,9 +53,9 @@ async fn is_taken_back(turn: impl Fn() -> Turn) -> Execution {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_that_times_out_is_taken_back() {
+async fn a_turn_that_times_out_is_rolled_back() {
     let wall = Duration::from_secs(1);
-    let e = is_taken_back(|| {
+    let e = is_rolled_back(|| {
         Turn::new(changes("print('said', flush=True)\nwhile True: pass"))
             .limits(limits(|l| l.wall = wall))
     })
@@ -65,9 +65,9 @@ async fn a_turn_that_times_out_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_that_runs_out_of_fuel_is_taken_back() {
+async fn a_turn_that_runs_out_of_fuel_is_rolled_back() {
     let budget = 500_000_000;
-    let e = is_taken_back(|| {
+    let e = is_rolled_back(|| {
         Turn::new(changes("while True: pass")).limits(limits(|l| l.fuel = Some(budget)))
     })
     .await;
@@ -75,19 +75,19 @@ async fn a_turn_that_runs_out_of_fuel_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_that_traps_is_taken_back() {
-    let e = is_taken_back(|| Turn::new(changes("os.abort()"))).await;
+async fn a_turn_that_traps_is_rolled_back() {
+    let e = is_rolled_back(|| Turn::new(changes("os.abort()"))).await;
     assert!(matches!(e.outcome, Outcome::Trapped { .. }));
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_that_ends_its_process_is_taken_back() {
-    let e = is_taken_back(|| Turn::new(changes("os._exit(3)"))).await;
+async fn a_turn_that_ends_its_process_is_rolled_back() {
+    let e = is_rolled_back(|| Turn::new(changes("os._exit(3)"))).await;
     assert_eq!(e.outcome, Outcome::Exited { code: 3 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_turn_that_is_taken_back_leaves_a_fresh_session() {
+async fn a_first_turn_that_is_rolled_back_leaves_a_fresh_session() {
     let mut session = sandbox().session().unwrap();
     session.run("x = 1; import os; os._exit(0)").await.unwrap();
     let e = session
@@ -98,7 +98,7 @@ async fn a_first_turn_that_is_taken_back_leaves_a_fresh_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_that_raises_or_exits_is_not_taken_back() {
+async fn a_turn_that_raises_or_exits_is_not_rolled_back() {
     for end in [
         "1 / 0",
         "sys.exit(3)",
@@ -114,7 +114,7 @@ async fn a_turn_that_raises_or_exits_is_not_taken_back() {
     }
 }
 
-/// A turn that says when it runs, so that it can be stopped in its midst.
+/// Returns a turn, and a channel that receives a message when the turn has started to run.
 fn announcing(code: &str) -> (Turn, tokio::sync::mpsc::UnboundedReceiver<()>) {
     let (send, receive) = tokio::sync::mpsc::unbounded_channel();
     let events = EventSink::new(move |event| {
@@ -126,7 +126,7 @@ fn announcing(code: &str) -> (Turn, tokio::sync::mpsc::UnboundedReceiver<()>) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cancelled_turn_is_taken_back() {
+async fn a_cancelled_turn_is_rolled_back() {
     for end in [
         "print('run', flush=True)\nwhile True: pass",
         "print('run', flush=True)\nimport time; time.sleep(1000)",
@@ -149,7 +149,7 @@ async fn a_cancelled_turn_is_taken_back() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_handle_that_was_used_stops_the_next_turn_at_once() {
+async fn a_cancelled_handle_stops_the_next_turn_immediately() {
     let cancel = Cancel::new();
     cancel.cancel();
     assert!(cancel.is_cancelled());
@@ -160,7 +160,7 @@ async fn a_handle_that_was_used_stops_the_next_turn_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn dropping_the_future_takes_the_turn_back_and_the_session_goes_on() {
+async fn dropping_the_future_rolls_the_turn_back_and_the_session_continues() {
     for end in [
         "print('run', flush=True)\nwhile True: pass",
         "print('run', flush=True)\nimport time; time.sleep(1000)",
@@ -168,8 +168,8 @@ async fn dropping_the_future_takes_the_turn_back_and_the_session_goes_on() {
     ] {
         let mut session = begun().await;
         let (turn, mut runs) = announcing(&changes(end));
-        let (_keep_open, receive) = tokio::sync::mpsc::channel(1);
-        let turn = turn.stdin(codeact::sandbox::Stdin::stream(receive));
+        let (_keep_open, receive) = tokio::io::duplex(64);
+        let turn = turn.stdin(codeact::sandbox::Stdin::reader(receive));
         tokio::select! {
             e = session.run(turn) => panic!("it ended: {e:?}"),
             _ = runs.recv() => {}
@@ -182,8 +182,7 @@ async fn dropping_the_future_takes_the_turn_back_and_the_session_goes_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn dropping_a_run_ends_its_guest() {
     let sandbox = crate::support::sandbox_with(|_| ());
-    // More endless runs than there are guest threads: were one of them to go on, the last run
-    // would find no thread.
+    // More endless runs than guest threads: if they continued, the last run would get no thread.
     for _ in 0..16 {
         let (turn, mut runs) = announcing("print('run', flush=True)\nwhile True: pass");
         tokio::select! {
@@ -205,7 +204,7 @@ async fn the_clock_never_runs_backwards_in_a_session() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn stdin_that_a_taken_back_turn_read_is_there_again() {
+async fn stdin_that_a_rolled_back_turn_read_can_be_read_again() {
     let mut session = sandbox().session().unwrap();
     let turn = Turn::new("import os; os.read(0, 2)").stdin(b"abcdef".to_vec());
     assert_eq!(result(&session.run(turn).await.unwrap()), "b'ab'");
@@ -217,22 +216,24 @@ async fn stdin_that_a_taken_back_turn_read_is_there_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn randomness_does_not_repeat_after_a_turn_was_taken_back_unless_seeded() {
-    let mut session = sandbox().session_seeded(Some(3)).unwrap();
+async fn seeded_randomness_repeats_after_a_rollback() {
+    let mut session = sandbox()
+        .session_with(&SessionOptions::new().seed(3))
+        .unwrap();
     result(
         &session
             .run("import os, random; random.random()")
             .await
             .unwrap(),
     );
-    let taken_back = "print(random.random(), os.urandom(4)); os._exit(0)";
-    let first = session.run(taken_back).await.unwrap().stdout.text;
-    let again = session.run(taken_back).await.unwrap().stdout.text;
+    let code = "print(random.random(), os.urandom(4)); os._exit(0)";
+    let first = session.run(code).await.unwrap().stdout.text;
+    let again = session.run(code).await.unwrap().stdout.text;
     assert_eq!(first, again);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_turns_taken_back_leave_the_last_good_state() {
+async fn many_rollbacks_leave_the_last_good_state() {
     let mut session = sandbox().session().unwrap();
     result(&session.run("n = 0; log = []; import os").await.unwrap());
     for i in 1..=30 {

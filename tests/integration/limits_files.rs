@@ -1,4 +1,4 @@
-//! The sandbox's own files: bytes, files, names, depth and descriptors are bounded.
+//! Limits of the virtual file system: bytes, files, names, depth and descriptors.
 
 use crate::support::{block_on, exec, limits, raised, result, sandbox_with};
 use codeact::sandbox::{Execution, Limits};
@@ -8,7 +8,7 @@ fn run(change: impl FnOnce(&mut Limits), code: &str) -> Execution {
 }
 
 #[test]
-fn writing_for_ever_is_no_space_left() {
+fn writing_without_end_is_no_space_left() {
     exec()
         .code("f = open('big', 'wb')\nwhile True: f.write(bytes(10**6))")
         .args(["--timeout", "100s"])
@@ -18,7 +18,7 @@ fn writing_for_ever_is_no_space_left() {
 }
 
 #[test]
-fn the_quota_is_exact_and_what_is_removed_is_given_back() {
+fn the_quota_is_exact_and_removal_frees_it() {
     let e = run(
         |l| l.file_bytes = 1_000_000,
         "import os
@@ -74,7 +74,7 @@ fn a_hole_counts_as_bytes() {
 }
 
 #[test]
-fn files_open_at_once_are_bounded_and_closing_gives_back() {
+fn open_files_are_limited_and_closing_frees_them() {
     let e = run(
         |l| l.open_files = 50,
         "fs = []
@@ -99,7 +99,7 @@ except OSError as e: print(e.strerror, n)
 ";
 
 #[test]
-fn the_number_of_files_folders_and_links_is_bounded() {
+fn the_number_of_files_folders_and_links_is_limited() {
     for make in [
         "open(str(n), 'w').close()",
         "os.mkdir(str(n))",
@@ -111,7 +111,7 @@ fn the_number_of_files_folders_and_links_is_bounded() {
 }
 
 #[test]
-fn the_number_of_hard_links_is_bounded() {
+fn the_number_of_hard_links_is_limited() {
     let code = format!(
         "open('a', 'w').close()\n{}",
         COUNT.replace("MAKE", "os.link('a', str(n))")
@@ -121,7 +121,7 @@ fn the_number_of_hard_links_is_bounded() {
 }
 
 #[test]
-fn names_and_paths_are_bounded() {
+fn names_and_paths_are_limited() {
     let e = run(
         |_| (),
         "import os, errno
@@ -137,7 +137,7 @@ os.path.exists('/' * 4000 + 'home'), os.path.exists('x' * 10**6), os.path.exists
 }
 
 #[test]
-fn folders_in_folders_are_bounded() {
+fn the_depth_of_folders_is_limited() {
     let e = run(
         |_| (),
         "import os, errno
@@ -155,7 +155,7 @@ os.path.exists('d')",
 }
 
 #[test]
-fn moving_folders_into_each_other_is_no_way_round_the_depth() {
+fn moving_folders_does_not_bypass_the_depth_limit() {
     let e = run(
         |_| (),
         "import os, errno
@@ -170,7 +170,7 @@ except OSError as e: print(errno.errorcode[e.errno])",
 }
 
 #[test]
-fn a_session_keeps_its_quota_over_its_turns() {
+fn the_quota_holds_over_the_turns_of_a_session() {
     block_on(async {
         let sandbox = sandbox_with(|l| l.file_bytes = 1000);
         let mut session = sandbox.session().unwrap();
@@ -190,12 +190,15 @@ fn a_session_keeps_its_quota_over_its_turns() {
 }
 
 #[test]
-fn the_default_limits_bound_everything() {
+fn the_default_limits_are_these() {
     let limits = limits(|l| *l = Limits::default());
     assert_eq!(limits.wall.as_secs(), 30);
     assert_eq!(limits.memory, 512 << 20);
     assert_eq!(limits.output, 1 << 20);
-    assert_eq!((limits.door_calls, limits.door_bytes), (10_000, 64 << 20));
+    assert_eq!(
+        (limits.host_calls, limits.host_call_bytes),
+        (10_000, 64 << 20)
+    );
     assert_eq!((limits.file_bytes, limits.files), (256 << 20, 10_000));
     assert_eq!(limits.open_files, 1024);
 }

@@ -1,11 +1,12 @@
-//! Behaviour held through the real binary and the public library.
+//! Tests of the command and the library through their public interfaces.
 //!
-//! `support` is the builder all modules use. `cases` runs the files of `tests/cases`; `exec*` hold
-//! what the command promises; `limits*` each bound; `attacks` what hostile code tries; `library*`
-//! the crate as an embedder uses it; `agent*` the loop with a model made for the test; `run*` and
-//! `demo` the commands with a model, against the scripted `model_server`; `artifacts` the pictures
-//! and files that code leaves; `mcp*` tools of MCP servers; `mounts*` folders of the host, which
-//! `host_folder` makes; `texts*` every text that the command shows, word by word.
+//! `support` has the builder that all modules use. `exec*` test the command without a model, `limits*` each limit,
+//! `attacks` hostile code, `library*` the library API, `agent*` the agent loop with a fake model, `run*` and `demo` the
+//! commands with a model, against the scripted `model_server`, `artifacts` displays and files, `mcp*` MCP servers, `mounts*`
+//! mounts of the folders that `host_folder` makes, and `texts*` every text of the command, by snapshots. The files of
+//! `tests/cases` are tests of the target `cases`.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test helper fails")]
 
 mod host_folder;
 mod mcp_support;
@@ -21,7 +22,7 @@ mod demo;
 mod exec;
 mod exec_errors;
 mod exec_json;
-mod exec_live;
+mod exec_streaming;
 mod files_features;
 mod interrupted;
 mod library;
@@ -51,6 +52,7 @@ mod run_stop;
 mod sessions;
 mod sessions_survive;
 mod snapshots;
+mod suspended_turns;
 #[cfg(unix)]
 mod texts;
 #[cfg(unix)]
@@ -83,4 +85,3 @@ mod texts_sessions;
 mod texts_tools;
 mod tools;
 mod tools_command;
-mod waiting;

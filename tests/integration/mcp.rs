@@ -1,17 +1,17 @@
-//! MCP servers and what Python makes of what they say: `tests/servers/mcp_server.py` plays them all.
+//! MCP servers as tools in Python. `tests/servers/mcp_server.py` acts as every server.
 
 use codeact::event::{EventSink, ServerState};
 use codeact::tools::mcp::{Servers, load};
 use codeact::tools::{Tool, Tools};
 use serde_json::json;
 
-use crate::mcp_support::{Told, is, run, script, spec, with};
-use crate::support::{raised, result, sandbox, shown};
+use crate::mcp_support::{EventLog, is, run, script, spec, with};
+use crate::support::{raised, result, sandbox_with_tools, shown};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn tools_are_functions_and_results_are_values() {
-    let (sandbox, told) = with("plain").await;
-    assert_eq!(told.all()[0].1, ServerState::Ready, "{:?}", told.all());
+    let (sandbox, events) = with("plain").await;
+    assert_eq!(events.all()[0].1, ServerState::Ready, "{:?}", events.all());
     for (code, expected) in [
         ("tools.s.echo('hællo')", "'hællo'"),
         ("tools.s.echo(text='a'), tools.s['echo']('b')", "('a', 'b')"),
@@ -65,7 +65,7 @@ async fn pictures_are_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn resources_are_listed_and_read() {
     for mode in ["plain", "resources-only"] {
-        let (sandbox, told) = with(mode).await;
+        let (sandbox, events) = with(mode).await;
         let list = "[(r['uri'], r['mimeType']) for r in tools.s.list_resources()]";
         is(
             &run(&sandbox, list).await,
@@ -78,12 +78,12 @@ async fn resources_are_listed_and_read() {
         );
         let none = run(&sandbox, "tools.s.read_resource('x:y')").await;
         assert_eq!(raised(&none, "ToolError"), "s: no such resource");
-        assert!(told.reasons(ServerState::Refused).is_empty());
+        assert!(events.reasons(ServerState::Refused).is_empty());
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn failures_are_exceptions_with_the_servers_words() {
+async fn failures_are_exceptions_with_the_servers_message() {
     let (sandbox, _) = with("plain").await;
     let failed = run(&sandbox, "tools.s.fail()").await;
     let message = raised(&failed, "ToolError");
@@ -97,19 +97,19 @@ async fn failures_are_exceptions_with_the_servers_words() {
     let failed = run(&sandbox, "tools.s.odd_answer()").await;
     assert_eq!(
         raised(&failed, "ToolError"),
-        "s: its answer is not as MCP wants it"
+        "s: its response does not follow the MCP protocol"
     );
     let failed = run(&sandbox, "tools.s.add('a', 1)").await;
     raised(&failed, "ToolArgumentError");
     let failed = run(&sandbox, "tools.s.big()").await;
     assert!(raised(&failed, "ToolError").contains("at most 16777216"));
-    // None of it was the server's end.
+    // None of the failures ended the server.
     is(&run(&sandbox, "tools.s.add(1, 1)").await, "2");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_are_connected_to_at_once_and_none_spoils_another() {
-    let told = Told::default();
+async fn servers_are_connected_concurrently_and_independently() {
+    let events = EventLog::default();
     let servers = Servers::connect(
         ["die-at-start", "plain", "plain"]
             .map(spec)
@@ -122,7 +122,7 @@ async fn servers_are_connected_to_at_once_and_none_spoils_another() {
                     .parse()
                     .unwrap(),
             ]),
-        told.sink(),
+        events.sink(),
     )
     .await;
     assert_eq!(
@@ -133,43 +133,43 @@ async fn servers_are_connected_to_at_once_and_none_spoils_another() {
         let args = json!({ "type": "object" });
         Tool::with_schema(name, "", args, None, |_| async { Ok(json!("own")) }).unwrap()
     };
-    // Those of the host come first, whatever the order.
+    // Tools of the host have precedence, in any order.
     let tools = Tools::new().tool(own("s_")).unwrap().servers(servers);
     assert!(tools.clone().tool(own("s.x")).is_err());
-    let sandbox = sandbox().tools(tools);
+    let sandbox = sandbox_with_tools(tools);
     let code = "tools.s_(), tools.s__.add(1, 1), tools.s___.add(2, 2), tools.search_.add(3, 3)";
     is(&run(&sandbox, code).await, "('own', 2, 4, 6)");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_list_that_is_too_long_is_cut() {
-    let (sandbox, told) = with("many").await;
-    let refused = told.reasons(ServerState::Refused);
+async fn a_list_that_is_too_long_is_truncated() {
+    let (sandbox, events) = with("many").await;
+    let refused = events.reasons(ServerState::Refused);
     assert_eq!(
         refused,
         ["its list is too long; the first 1000 tools are offered"]
     );
-    // And two for its resources.
+    // 1000 tools and two for resources.
     is(&run(&sandbox, "len(tools.s)").await, "1002");
-    let (sandbox, told) = with("endless").await;
+    let (sandbox, events) = with("endless").await;
     assert_eq!(
-        told.reasons(ServerState::Refused),
+        events.reasons(ServerState::Refused),
         ["its list has more than 100 pages"]
     );
     is(&run(&sandbox, "len(tools.s)").await, "102");
-    let (_, told) = with("broken-list").await;
-    assert_eq!(told.all()[0].1, ServerState::Gone);
+    let (_, events) = with("broken-list").await;
+    assert_eq!(events.all()[0].1, ServerState::Disconnected);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn tools_that_are_no_tools_are_left_out_and_the_others_stay() {
-    let (sandbox, told) = with("odd").await;
+async fn invalid_tools_are_omitted_and_the_others_are_offered() {
+    let (sandbox, events) = with("odd").await;
     let names = run(&sandbox, "sorted(tools.s)").await;
     is(
         &names,
         "['a_b', 'circle', 'good', 'list_resources', 'read_resource', 'wordy']",
     );
-    let refused = told.reasons(ServerState::Refused).join("\n");
+    let refused = events.reasons(ServerState::Refused).join("\n");
     for name in [
         "no-schema",
         "list-schema",
@@ -190,17 +190,17 @@ async fn tools_that_are_no_tools_are_left_out_and_the_others_stay() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_changed_list_is_fetched_again() {
-    let (sandbox, told) = with("plain").await;
+    let (sandbox, events) = with("plain").await;
     let mut session = sandbox.session().unwrap();
     let execution = session.run("tools.s.grown()").await.unwrap();
     raised(&execution, "AttributeError");
     is(&session.run("tools.s.grow()").await.unwrap(), "'grown'");
-    told.wait_for(ServerState::Changed).await;
+    events.wait_for(ServerState::Changed).await;
     is(&session.run("tools.s.grown()").await.unwrap(), "'I am new'");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_gets_nothing_from_the_client() {
+async fn requests_of_a_server_to_the_client_are_declined() {
     let (sandbox, _) = with("plain").await;
     let code = "
 import json
@@ -211,7 +211,7 @@ answers = json.loads(tools.s.ask())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_file_gives_variables_and_names() {
+async fn a_configuration_file_sets_names_and_variables() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = json!({ "mcpServers": {
         "my-server": {
@@ -223,7 +223,7 @@ async fn a_file_gives_variables_and_names() {
     let lookup = |name: &str| (name == "PY").then(|| "python3".to_owned());
     let specs = load(file.path(), &lookup).unwrap();
     let servers = Servers::connect(specs, EventSink::none()).await;
-    let sandbox = sandbox().tools(Tools::new().servers(servers));
+    let sandbox = sandbox_with_tools(Tools::new().servers(servers));
     let code = "[tools.my_server.variable(n) for n in ('GIVEN', 'PATH')][0]";
     is(&run(&sandbox, code).await, "'<python3>'");
 }

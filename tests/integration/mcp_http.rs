@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::mcp_support::{is, lines, options, run, script, wait_until, with_options};
 use crate::support::raised;
 
-/// A server over HTTP, killed when dropped.
+/// An MCP server over HTTP that is killed when dropped.
 struct Http(Child, String);
 
 impl Http {
@@ -43,11 +43,11 @@ impl Drop for Http {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_over_http_has_all_of_it_too() {
+async fn a_server_over_http_has_all_features() {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("marker");
     let server = Http::start(&["--marker", marker.to_str().unwrap(), "plain"]);
-    let (sandbox, told) = with_options(server.spec(), ServerOptions::default()).await;
+    let (sandbox, events) = with_options(server.spec(), ServerOptions::default()).await;
     for (code, expected) in [
         ("tools.s.echo('hællo')", "'hællo'"),
         ("tools.s.add(2, 3)", "5"),
@@ -56,7 +56,7 @@ async fn a_server_over_http_has_all_of_it_too() {
     ] {
         is(&run(&sandbox, code).await, expected);
     }
-    told.wait_for(ServerState::Changed).await;
+    events.wait_for(ServerState::Changed).await;
     is(&run(&sandbox, "tools.s.grown()").await, "'I am new'");
     let limits = |o: &mut ServerOptions| o.limits.time = Duration::from_millis(300);
     let (hanging, _) = with_options(server.spec(), options(limits)).await;
@@ -64,32 +64,35 @@ async fn a_server_over_http_has_all_of_it_too() {
     raised(&execution, "ToolError");
     wait_until(|| lines(&marker).iter().any(|line| line == "cancelled")).await;
 
-    // It dies in a call, and is no longer there for the next.
+    // It exits during a call, and is disconnected for the next one.
     for code in ["tools.s.die()", "tools.s.add(1, 1)"] {
         let execution = run(&sandbox, code).await;
         let message = raised(&execution, "ToolError");
-        assert!(message.starts_with("the MCP server s is gone"), "{message}");
+        assert!(
+            message.starts_with("the MCP server s is disconnected"),
+            "{message}"
+        );
         assert!(!message.contains("127.0.0.1"), "{message}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_over_http_that_is_not_there_says_why_without_its_secrets() {
+async fn an_unreachable_server_has_a_reason_without_its_secrets() {
     let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = closed.local_addr().unwrap();
     drop(closed);
     let spec = format!("s=http://me:passw0rd@{address}/mcp?key=s3cret-key");
-    let (sandbox, told) = with_options(spec.parse().unwrap(), ServerOptions::default()).await;
-    let gone = &told.reasons(ServerState::Gone)[0];
-    assert!(gone.starts_with("it cannot be reached"), "{gone}");
+    let (sandbox, events) = with_options(spec.parse().unwrap(), ServerOptions::default()).await;
+    let reason = &events.reasons(ServerState::Disconnected)[0];
+    assert!(reason.starts_with("it cannot be reached"), "{reason}");
     assert!(
-        !gone.contains("s3cret") && !gone.contains("passw0rd"),
-        "{gone}"
+        !reason.contains("s3cret") && !reason.contains("passw0rd"),
+        "{reason}"
     );
     let execution = run(&sandbox, "tools.s").await;
     assert_eq!(
         raised(&execution, "AttributeError"),
-        "there are no tools of 's': it cannot be reached"
+        "the tools of 's' are not available: it cannot be reached"
     );
 
     let server = Http::start(&["http-500"]);
@@ -97,16 +100,16 @@ async fn a_server_over_http_that_is_not_there_says_why_without_its_secrets() {
     let execution = run(&sandbox, "tools.s.add(1, 1)").await;
     assert_eq!(
         raised(&execution, "ToolError"),
-        "s: it answered with HTTP status 500"
+        "s: it responded with HTTP status 500"
     );
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_over_http_gets_its_headers() {
+async fn a_server_over_http_receives_its_headers() {
     let server = Http::start(&["unauthorized"]);
-    let (_, told) = with_options(server.spec(), ServerOptions::default()).await;
-    let gone = &told.reasons(ServerState::Gone)[0];
-    assert!(gone.contains("`Authorization`"), "{gone}");
+    let (_, events) = with_options(server.spec(), ServerOptions::default()).await;
+    let reason = &events.reasons(ServerState::Disconnected)[0];
+    assert!(reason.contains("`Authorization`"), "{reason}");
     let file = tempfile::NamedTempFile::new().unwrap();
     let text = json!({ "mcpServers": { "s": {
         "url": server.1, "headers": { "Authorization": "Bearer ${KEY}" }

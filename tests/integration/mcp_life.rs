@@ -1,4 +1,4 @@
-//! MCP servers that are not there, die, hang, flood or have to be ended.
+//! MCP servers that are missing, exit, hang, flood or must be terminated.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use codeact::tools::mcp::{ServerOptions, ServerSpec, Servers};
 use codeact::tools::{ToolLimits, Tools};
 
 use crate::mcp_support::{is, lines, marked, options, run, spec, wait_until, with, with_options};
-use crate::support::{raised, result, sandbox};
+use crate::support::{raised, result, sandbox_with_tools};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_not_there_says_why() {
+async fn a_server_that_does_not_start_has_a_reason() {
     let short = || options(|o| o.connect = Duration::from_millis(300));
     let missing: ServerSpec = "s=/no/such/server --here".parse().unwrap();
-    for (spec, options, told_code, told_user) in [
+    for (spec, options, code_reason, user_reason) in [
         (
             missing,
             options(|_| ()),
@@ -35,69 +35,75 @@ async fn a_server_that_is_not_there_says_why() {
         (
             spec("refuse"),
             options(|_| ()),
-            "it refused to begin: come back tomorrow",
+            "it refused the connection: come back tomorrow",
             "",
         ),
         (
             spec("wrong-id"),
             options(|_| ()),
-            "it does not speak MCP as it should",
+            "it does not follow the MCP protocol",
             "",
         ),
         (
             spec("list-error"),
             options(|_| ()),
-            "it does not tell its tools: the shelf is empty",
+            "it does not list its tools: the shelf is empty",
             "",
         ),
     ] {
-        let (sandbox, told) = with_options(spec, options).await;
-        let [(name, state, tools, reason)] = &told.all()[..] else {
-            panic!("{:?}", told.all());
+        let (sandbox, events) = with_options(spec, options).await;
+        let [(name, state, tools, reason)] = &events.all()[..] else {
+            panic!("{:?}", events.all());
         };
-        assert_eq!((&**name, *state, *tools), ("s", ServerState::Gone, 0));
-        assert!(reason.starts_with(told_code), "{reason}");
+        assert_eq!(
+            (&**name, *state, *tools),
+            ("s", ServerState::Disconnected, 0)
+        );
+        assert!(reason.starts_with(code_reason), "{reason}");
         assert!(
-            reason.contains(told_user) && reason.len() < 6000,
+            reason.contains(user_reason) && reason.len() < 6000,
             "{reason}"
         );
         let execution = run(&sandbox, "tools.s.echo('a')").await;
         let message = raised(&execution, "AttributeError");
-        assert_eq!(message, format!("there are no tools of 's': {told_code}"));
+        assert_eq!(
+            message,
+            format!("the tools of 's' are not available: {code_reason}")
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_does_not_tell_its_tools_in_time_is_not_there() {
-    // Long enough for the handshake also on a busy machine, or else it is that which is late.
+async fn a_server_that_does_not_list_its_tools_in_time_is_disconnected() {
+    // Long enough for the handshake on a busy machine: only the list of tools is late.
     let options = options(|o| o.connect = Duration::from_secs(5));
-    let (_, told) = with_options(spec("hang-list"), options).await;
-    let gone = told.reasons(ServerState::Gone);
-    assert!(gone[0].contains("in time"), "{gone:?}");
+    let (_, events) = with_options(spec("hang-list"), options).await;
+    let reasons = events.reasons(ServerState::Disconnected);
+    assert!(reasons[0].contains("in time"), "{reasons:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_dies_in_a_call_is_started_again_by_the_next_but_not_for_ever() {
-    let (sandbox, told) = with("plain").await;
+async fn a_server_that_exits_in_a_call_is_restarted_a_limited_number_of_times() {
+    let (sandbox, events) = with("plain").await;
     for _ in 0..4 {
         let execution = run(&sandbox, "tools.s.die()").await;
         let message = raised(&execution, "ToolError");
-        assert_eq!(message, "the MCP server s is gone: it has ended");
+        assert_eq!(message, "the MCP server s is disconnected: it has ended");
     }
     for _ in 0..2 {
         let execution = run(&sandbox, "tools.s.add(1, 1)").await;
         let message = raised(&execution, "ToolError");
         assert_eq!(
             message,
-            "the MCP server s is gone: it ended again after each of 3 new starts"
+            "the MCP server s is disconnected: it ended again after each of 3 reconnections"
         );
     }
-    let gone = told.reasons(ServerState::Gone);
-    assert_eq!(gone.len(), 4, "{gone:?}");
-    assert!(gone[0].contains("exit status: 7"), "{gone:?}");
+    let reasons = events.reasons(ServerState::Disconnected);
+    assert_eq!(reasons.len(), 4, "{reasons:?}");
+    assert!(reasons[0].contains("exit status: 7"), "{reasons:?}");
     assert!(
-        gone[0].contains("out of cheese in /secret/place"),
-        "{gone:?}"
+        reasons[0].contains("out of cheese in /secret/place"),
+        "{reasons:?}"
     );
 
     let (sandbox, _) = with("plain").await;
@@ -120,19 +126,19 @@ for n in range(6):
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_without_end_ends_the_connection() {
-    let (sandbox, told) = with("plain").await;
+async fn a_message_over_the_size_limit_ends_the_connection() {
+    let (sandbox, events) = with("plain").await;
     let execution = run(&sandbox, "tools.s.flood()").await;
     assert_eq!(
         raised(&execution, "ToolError"),
-        "the MCP server s is gone: it sent more than 33554432 bytes in one message"
+        "the MCP server s is disconnected: it sent more than 33554432 bytes in one message"
     );
-    assert_eq!(told.reasons(ServerState::Gone).len(), 1);
+    assert_eq!(events.reasons(ServerState::Disconnected).len(), 1);
     is(&run(&sandbox, "tools.s.add(1, 2)").await, "3");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_call_that_takes_too_long_is_cancelled_at_the_server() {
+async fn a_call_that_times_out_is_cancelled_at_the_server() {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("marker");
     let options = options(|o| {
@@ -149,7 +155,7 @@ async fn a_call_that_takes_too_long_is_cancelled_at_the_server() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_turn_that_is_dropped_cancels_its_call() {
+async fn dropping_a_turn_cancels_its_call() {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("marker");
     let (sandbox, _) = with_options(marked("plain", &marker), ServerOptions::default()).await;
@@ -163,8 +169,8 @@ async fn a_turn_that_is_dropped_cancels_its_call() {
 }
 
 #[cfg(unix)]
-fn runs(pid: &str) -> bool {
-    // A zombie runs no more.
+fn is_running(pid: &str) -> bool {
+    // A zombie counts as exited.
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     let state = stat
         .rsplit_once(')')
@@ -174,7 +180,7 @@ fn runs(pid: &str) -> bool {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn servers_end_with_all_they_have_started() {
+async fn servers_are_terminated_with_their_child_processes() {
     for mode in ["plain", "stubborn"] {
         let folder = tempfile::tempdir().unwrap();
         let marker = folder.path().join("marker");
@@ -182,15 +188,18 @@ async fn servers_end_with_all_they_have_started() {
         let execution = run(&sandbox, "tools.s.grandchild()").await;
         let grandchild = result(&execution).trim_matches('\'').to_owned();
         let server = lines(&marker)[0].trim_start_matches("pid ").to_owned();
-        assert!(runs(&server) && runs(&grandchild), "{server} {grandchild}");
+        assert!(
+            is_running(&server) && is_running(&grandchild),
+            "{server} {grandchild}"
+        );
         drop(sandbox);
-        wait_until(|| !runs(&server) && !runs(&grandchild)).await;
+        wait_until(|| !is_running(&server) && !is_running(&grandchild)).await;
     }
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn servers_end_with_their_runtime() {
+fn servers_are_terminated_with_their_runtime() {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("marker");
     let spec = marked("stubborn", &marker);
@@ -198,16 +207,19 @@ fn servers_end_with_their_runtime() {
         Tools::new().servers(Servers::connect([spec], EventSink::none()).await)
     });
     let server = lines(&marker)[0].trim_start_matches("pid ").to_owned();
-    crate::support::block_on(wait_until(|| !runs(&server)));
-    let execution = sandbox().tools(tools).run_blocking("tools.s.add(1, 1)");
+    crate::support::block_on(wait_until(|| !is_running(&server)));
+    let execution = sandbox_with_tools(tools).run_blocking("tools.s.add(1, 1)");
     let execution = execution.unwrap();
     let message = raised(&execution, "ToolError");
-    assert!(message.starts_with("the MCP server s is gone"), "{message}");
+    assert!(
+        message.starts_with("the MCP server s is disconnected"),
+        "{message}"
+    );
 }
 
-/// As the command runs.
+/// The command uses a single-threaded runtime.
 #[tokio::test]
-async fn one_thread_is_enough() {
+async fn a_single_threaded_runtime_suffices() {
     let (sandbox, _) = with("plain").await;
     let execution = run(&sandbox, "tools.s.die()").await;
     raised(&execution, "ToolError");
@@ -216,15 +228,15 @@ async fn one_thread_is_enough() {
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn closing_waits_until_they_have_ended() {
+async fn closing_waits_until_the_servers_have_exited() {
     let folder = tempfile::tempdir().unwrap();
     let marker = folder.path().join("marker");
     let servers = Servers::connect([marked("plain", &marker)], EventSink::none()).await;
     let tools = Tools::new().servers(servers);
     let server = lines(&marker)[0].trim_start_matches("pid ").to_owned();
-    assert!(runs(&server));
+    assert!(is_running(&server));
     tools.close().await;
-    assert!(!runs(&server));
-    let execution = run(&sandbox().tools(tools), "tools.s.add(1, 1)").await;
+    assert!(!is_running(&server));
+    let execution = run(&sandbox_with_tools(tools), "tools.s.add(1, 1)").await;
     raised(&execution, "ToolError");
 }

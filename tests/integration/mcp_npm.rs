@@ -1,5 +1,5 @@
-//! Two servers as others have written them, from npm under node: the reference servers for every feature
-//! and for files. Installed once, below the target folder.
+//! Two reference servers from npm, run by node: "everything" and "filesystem". They are installed once, in the
+//! target folder.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -13,14 +13,14 @@ use codeact::sandbox::{Execution, Outcome, Turn};
 use codeact::tools::Tools;
 use codeact::tools::mcp::{ServerSpec, Servers};
 
-use crate::support::{codeact, limits, raised, ready, result, sandbox, shown};
+use crate::support::{codeact, limits, raised, ready, result, sandbox_with_tools, shown};
 
 const SERVERS: [&str; 2] = [
     "@modelcontextprotocol/server-everything@2026.8.31",
     "@modelcontextprotocol/server-filesystem@2026.8.31",
 ];
 
-/// Where the servers are; `None`, with a notice, on a machine without npm.
+/// Returns the folder of the servers; `None`, with a notice, if npm is not installed.
 fn installed() -> Option<&'static Path> {
     static INSTALLED: OnceLock<Option<PathBuf>> = OnceLock::new();
     let folder = INSTALLED.get_or_init(|| {
@@ -29,13 +29,13 @@ fn installed() -> Option<&'static Path> {
             .stdout(Stdio::null())
             .status();
         if version.is_err() {
-            eprintln!("there is no npm on this machine: its MCP servers are not tested");
+            eprintln!("npm is not installed: its MCP servers are not tested");
             return None;
         }
         let name = format!("mcp-{}", SERVERS.join(" ").replace(['@', '/', ' '], "_"));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         if !folder.exists() {
-            // Whole or not at all, also when two test runs do it at once.
+            // Atomic, also if two test runs install concurrently.
             let new = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
             let done = Command::new("npm")
                 .args(["install", "--no-audit", "--no-fund", "--ignore-scripts"])
@@ -56,17 +56,17 @@ fn installed() -> Option<&'static Path> {
     folder.as_deref()
 }
 
-/// A sandbox with one of them, named `s`.
+/// Returns a sandbox with one of the servers, named `s`.
 async fn with(server: &str, rest: &str) -> Option<Sandbox> {
     let folder = installed()?.join("node_modules/@modelcontextprotocol");
     let script = folder.join(server).join("dist/index.js");
     let spec: ServerSpec = format!("s=node '{}' {rest}", script.display())
         .parse()
         .unwrap();
-    // Shown where a test fails.
+    // Shown if a test fails.
     let events = EventSink::new(|event| eprintln!("{event:?}"));
     let servers = Servers::connect([spec], events).await;
-    Some(sandbox().tools(Tools::new().servers(servers)))
+    Some(sandbox_with_tools(Tools::new().servers(servers)))
 }
 
 async fn run(sandbox: &Sandbox, code: &str) -> Execution {
@@ -74,14 +74,14 @@ async fn run(sandbox: &Sandbox, code: &str) -> Execution {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_of_every_feature() {
+async fn the_everything_server() {
     let Some(sandbox) = with("server-everything", "").await else {
         return;
     };
     everything(&sandbox).await;
 }
 
-/// What holds over stdio and over HTTP.
+/// Checks that apply to stdio and HTTP.
 async fn everything(sandbox: &Sandbox) {
     for (code, expected) in [
         ("tools.s.echo('hællo')", "'Echo: hællo'"),
@@ -122,16 +122,16 @@ async fn everything(sandbox: &Sandbox) {
     raised(&execution, "ToolArgumentError");
     let execution = run(sandbox, "tools.s.read_resource('no://such')").await;
     assert!(raised(&execution, "ToolError").starts_with("s: "));
-    // A tool that can only be run as a task, which is not offered.
+    // A tool that can only run as a task, which is not supported.
     let execution = run(sandbox, "tools.s.simulate_research_query('x')").await;
     raised(&execution, "ToolError");
 }
 
-/// The server of every feature over HTTP, killed when dropped.
+/// The "everything" server over HTTP. It is killed when dropped.
 struct Http(std::process::Child, String);
 
 impl Http {
-    /// On a port that nobody had a moment ago; on another one where somebody has been faster.
+    /// Starts it on a port that was free a moment ago. Retries if another process has taken the port.
     fn start(script: &Path) -> Self {
         for _ in 0..10 {
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
@@ -165,7 +165,7 @@ impl Drop for Http {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_of_every_feature_over_http() {
+async fn the_everything_server_over_http() {
     let Some(folder) = installed() else {
         return;
     };
@@ -173,11 +173,11 @@ async fn the_server_of_every_feature_over_http() {
     let server = Http::start(&folder.join(script));
     let spec = format!("s={}", server.1).parse::<ServerSpec>().unwrap();
     let servers = Servers::connect([spec], EventSink::none()).await;
-    everything(&sandbox().tools(Tools::new().servers(servers))).await;
+    everything(&sandbox_with_tools(Tools::new().servers(servers))).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_long_operation_is_cancelled_and_the_server_goes_on() {
+async fn a_long_operation_is_cancelled_and_the_server_continues() {
     let Some(sandbox) = with("server-everything", "").await else {
         return;
     };
@@ -191,7 +191,7 @@ async fn a_long_operation_is_cancelled_and_the_server_goes_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_server_of_files() {
+async fn the_filesystem_server() {
     let root = tempfile::tempdir().unwrap();
     let root = root.path().canonicalize().unwrap();
     let inside = root.join("inside");
@@ -222,9 +222,9 @@ listed = tools.s.list_directory(d)['content']
     }
 }
 
-/// An agent whose code uses four tools of both servers, in a loop: through the real binary.
+/// Runs an agent through the binary. Its code uses four tools of both servers in a loop.
 #[test]
-fn an_agent_uses_both_servers_in_one_piece_of_code() {
+fn an_agent_uses_both_servers_in_one_step() {
     let Some(folder) = installed() else {
         return;
     };

@@ -1,4 +1,4 @@
-//! What the tests of MCP servers share: the scripted server, and what is told of it.
+//! Support for tests of MCP servers: the scripted server and its events.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -10,16 +10,16 @@ use codeact::sandbox::Execution;
 use codeact::tools::Tools;
 use codeact::tools::mcp::{ServerOptions, ServerSpec, Servers};
 
-use crate::support::{result, sandbox, shown};
+use crate::support::{result, sandbox_with_tools, shown};
 
 /// Name, state, number of tools and reason.
-type One = (String, ServerState, usize, String);
+type ServerEvent = (String, ServerState, usize, String);
 
-/// What servers have told.
+/// Events of servers.
 #[derive(Clone, Default)]
-pub struct Told(Arc<Mutex<Vec<One>>>);
+pub struct EventLog(Arc<Mutex<Vec<ServerEvent>>>);
 
-impl Told {
+impl EventLog {
     pub fn sink(&self) -> EventSink {
         let all = self.0.clone();
         EventSink::new(move |event| {
@@ -36,38 +36,38 @@ impl Told {
         })
     }
 
-    pub fn all(&self) -> Vec<One> {
+    pub fn all(&self) -> Vec<ServerEvent> {
         self.0.lock().unwrap().clone()
     }
 
-    /// The reasons of those of `state`.
+    /// Returns the reasons of the events with `state`.
     pub fn reasons(&self, state: ServerState) -> Vec<String> {
-        let all = self.all().into_iter().filter(|told| told.1 == state);
-        all.map(|told| told.3).collect()
+        let all = self.all().into_iter().filter(|event| event.1 == state);
+        all.map(|event| event.3).collect()
     }
 
-    /// Waits until there is an event of `state`.
+    /// Waits for an event with `state`.
     pub async fn wait_for(&self, state: ServerState) {
-        wait_until(|| self.all().iter().any(|told| told.1 == state)).await;
+        wait_until(|| self.all().iter().any(|event| event.1 == state)).await;
     }
 }
 
-/// Waits for something that will be: however long it takes on this machine.
-pub async fn wait_until(there: impl Fn() -> bool) {
+/// Waits until `holds` returns true. Panics after a minute.
+pub async fn wait_until(holds: impl Fn() -> bool) {
     for _ in 0..6000 {
-        if there() {
+        if holds() {
             return;
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
-    panic!("what was waited for did not happen");
+    panic!("the condition did not become true within a minute");
 }
 
 pub fn script() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/mcp_server.py")
 }
 
-/// A server of `mode`, named `s`.
+/// Returns a server of `mode`, named `s`.
 pub fn spec(mode: &str) -> ServerSpec {
     format!("s=python3 '{}' {mode}", script().display())
         .parse()
@@ -80,15 +80,15 @@ pub fn options(change: impl FnOnce(&mut ServerOptions)) -> ServerOptions {
     options
 }
 
-/// A sandbox with a server of `mode`.
-pub async fn with(mode: &str) -> (Sandbox, Told) {
+/// Returns a sandbox with a server of `mode`.
+pub async fn with(mode: &str) -> (Sandbox, EventLog) {
     with_options(spec(mode), ServerOptions::default()).await
 }
 
-pub async fn with_options(spec: ServerSpec, options: ServerOptions) -> (Sandbox, Told) {
-    let told = Told::default();
-    let servers = Servers::connect_with([spec], told.sink(), options).await;
-    (sandbox().tools(Tools::new().servers(servers)), told)
+pub async fn with_options(spec: ServerSpec, options: ServerOptions) -> (Sandbox, EventLog) {
+    let events = EventLog::default();
+    let servers = Servers::connect_with([spec], events.sink(), options).await;
+    (sandbox_with_tools(Tools::new().servers(servers)), events)
 }
 
 pub async fn run(sandbox: &Sandbox, code: &str) -> Execution {
@@ -100,7 +100,7 @@ pub fn is(execution: &Execution, expected: &str) {
     assert_eq!(result(execution), expected, "{}", shown(execution));
 }
 
-/// The lines that a server has left.
+/// Returns the lines of a marker file.
 pub fn lines(marker: &Path) -> Vec<String> {
     let text = std::fs::read_to_string(marker).unwrap_or_default();
     text.lines().map(str::to_owned).collect()

@@ -1,8 +1,8 @@
-//! A chat-completions server with a script, which checks what it is sent.
+//! A scripted chat-completions server that checks the requests it receives.
 //!
-//! Each [`Exchange`] says what the request must hold and what is answered. Streams are cut into
-//! small deltas and smaller HTTP chunks, so that every text arrives in pieces. A request that
-//! fails a check is answered with status 400, which ends the run; [`ModelServer::done`] tells it.
+//! Each [`Exchange`] has checks of the request and a response. Streams are split into small deltas and
+//! smaller HTTP chunks, so that every text arrives in parts. A request that fails a check gets a response
+//! with status 400, which ends the run; [`ModelServer::done`] reports the failure.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -13,21 +13,21 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Codeact, Done, codeact, ready};
+use crate::support::{Codeact, FinishedCommand, codeact, ready};
 
 /// The name that every request must ask for.
 pub const MODEL: &str = "scripted";
-/// The key that every request must carry, and nothing may show.
+/// The key that every request must contain and no output may show.
 pub const KEY: &str = "sk-canary-5fd1e07c";
 
-/// A request that came in.
+/// A received request.
 pub struct Sent {
     head: String,
     pub body: Value,
 }
 
 impl Sent {
-    /// The text of message `n`, from 0.
+    /// Returns the text of message `n`, from 0.
     pub fn message(&self, n: usize) -> &str {
         self.body["messages"][n]["content"].as_str().unwrap_or("")
     }
@@ -37,7 +37,7 @@ impl Sent {
         self.message(count.saturating_sub(1))
     }
 
-    /// The first letter of each message's role: `suau` is a second request.
+    /// Returns the first letter of each message's role: `suau` for a second request.
     pub fn roles(&self) -> String {
         let messages = self.body["messages"].as_array().into_iter().flatten();
         messages
@@ -52,13 +52,13 @@ impl Sent {
         })
     }
 
-    /// What every request for a reply must be.
+    /// Checks that apply to every request for a reply.
     fn check_chat(&self) -> Result<(), String> {
         let bearer = format!("Bearer {KEY}");
         let roles = self.roles();
         let turns = roles.strip_prefix('s').unwrap_or("none");
         let alternate = turns.len() % 2 == 1 && "ua".repeat(turns.len()).starts_with(turns);
-        for (holds, what) in [
+        for (holds, part) in [
             (
                 self.head.starts_with("POST /v1/chat/completions "),
                 "the path",
@@ -76,7 +76,7 @@ impl Sent {
             (alternate, "the order of roles"),
         ] {
             if !holds {
-                return Err(format!("{what} is not as it should be"));
+                return Err(format!("{part} is not as expected"));
             }
         }
         Ok(())
@@ -85,13 +85,13 @@ impl Sent {
 
 type Check = Box<dyn Fn(&Sent) -> Result<(), String> + Send>;
 
-/// What the server does with one request.
+/// The checks of one request and its response.
 pub struct Exchange {
     checks: Vec<Check>,
     answer: Vec<u8>,
-    /// Stay silent after the answer until the client goes away.
+    /// If true, the server keeps the connection open after the response until the client closes it.
     hold: bool,
-    /// A request for a reply, not for the list of models.
+    /// True for a request for a reply, false for the list of models.
     chat: bool,
 }
 
@@ -105,19 +105,19 @@ impl Exchange {
         }
     }
 
-    /// The reply `text` as a stream of small deltas.
+    /// Responds with the reply `text` as a stream of small deltas.
     pub fn say(text: &str) -> Self {
         let chars: Vec<char> = text.chars().collect();
         let deltas: Vec<String> = chars.chunks(5).map(|c| c.iter().collect()).collect();
         Self::say_deltas(&deltas.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// The reply as a stream of exactly these deltas.
+    /// Responds with a stream of exactly these deltas.
     pub fn say_deltas(deltas: &[&str]) -> Self {
         Self::say_until(deltas, "stop")
     }
 
-    /// The reply as a stream that ends for the reason `finish`.
+    /// Responds with a stream that ends with the reason `finish`.
     pub fn say_until(deltas: &[&str], finish: &str) -> Self {
         let mut events = deltas_of(deltas);
         events += &event(&json!({"choices": [{"delta": {}, "finish_reason": finish}]}));
@@ -127,39 +127,39 @@ impl Exchange {
         Self::new(answer)
     }
 
-    /// A stream that neither goes on nor ends after `text`.
+    /// Responds with a stream that stays open after `text`.
     pub fn say_and_hold(text: &str) -> Self {
         let mut exchange = Self::new(stream(&deltas_of(&[text])));
         exchange.hold = true;
         exchange
     }
 
-    /// A stream that breaks off after `text`.
+    /// Responds with a stream that is cut off after `text`.
     pub fn break_off(text: &str) -> Self {
         Self::new(stream(&deltas_of(&[text])))
     }
 
-    /// The reply as one JSON document, as servers without streaming send it.
+    /// Responds with one JSON document, as servers without streaming do.
     pub fn say_json(text: &str) -> Self {
         let message = json!({"role": "assistant", "content": text});
         let body = json!({"choices": [{"message": message, "finish_reason": "stop"}]});
         Self::new(whole(200, "", &body))
     }
 
-    /// An error; `headers` are whole lines, each with its end.
+    /// Responds with an error. `headers` are complete lines, each with its line end.
     pub fn refuse(status: u16, headers: &str, message: &str) -> Self {
         let body = json!({"error": {"message": message, "type": "scripted"}});
         Self::new(whole(status, headers, &body))
     }
 
-    /// No answer at all.
+    /// Does not respond.
     pub fn hold() -> Self {
         let mut exchange = Self::new(Vec::new());
         exchange.hold = true;
         exchange
     }
 
-    /// An answer to `GET …/models`.
+    /// Responds to `GET …/models`.
     pub fn list(status: u16, names: &[&str]) -> Self {
         let names: Vec<_> = names.iter().map(|name| json!({"id": name})).collect();
         let mut exchange = Self::new(whole(status, "", &json!({"data": names})));
@@ -169,17 +169,17 @@ impl Exchange {
         })
     }
 
-    /// The request must make `holds` true.
-    pub fn check(mut self, what: &str, holds: impl Fn(&Sent) -> bool + Send + 'static) -> Self {
-        let what = what.to_owned();
+    /// Adds a check: `holds` must return true for the request.
+    pub fn check(mut self, name: &str, holds: impl Fn(&Sent) -> bool + Send + 'static) -> Self {
+        let name = name.to_owned();
         self.checks.push(Box::new(move |sent| match holds(sent) {
             true => Ok(()),
-            false => Err(format!("does not hold: {what}")),
+            false => Err(format!("does not hold: {name}")),
         }));
         self
     }
 
-    /// The last message must hold `text`.
+    /// Adds a check: the last message must contain `text`.
     pub fn sees(self, text: &str) -> Self {
         let part = text.to_owned();
         self.check(&format!("the last message has {text:?}"), move |sent| {
@@ -187,7 +187,7 @@ impl Exchange {
         })
     }
 
-    /// The last message must not hold `text`.
+    /// Adds a check: the last message must not contain `text`.
     pub fn sees_no(self, text: &str) -> Self {
         let part = text.to_owned();
         self.check(&format!("the last message lacks {text:?}"), move |sent| {
@@ -195,7 +195,7 @@ impl Exchange {
         })
     }
 
-    /// The reply before must have reached the history as exactly `text`.
+    /// Adds a check: the previous reply must be in the history as exactly `text`.
     pub fn after(self, text: &str) -> Self {
         let expected = text.to_owned();
         self.check(&format!("the last reply is {text:?}"), move |sent| {
@@ -204,7 +204,7 @@ impl Exchange {
         })
     }
 
-    /// The roles' first letters must be exactly these.
+    /// Adds a check: the first letters of the roles must be `roles`.
     pub fn roles(self, roles: &str) -> Self {
         let expected = roles.to_owned();
         self.check(&format!("the roles are {roles}"), move |sent| {
@@ -222,7 +222,7 @@ fn deltas_of(deltas: &[&str]) -> String {
     deltas.iter().map(delta).collect()
 }
 
-/// The head of a stream and `events` in chunks that cut through lines and characters.
+/// Returns the head of a stream, and `events` in chunks that split lines and characters.
 fn stream(events: &str) -> Vec<u8> {
     let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
         connection: close\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -247,7 +247,7 @@ fn whole(status: u16, headers: &str, body: &Value) -> Vec<u8> {
 
 /// The server, on a free port of this machine.
 pub struct ModelServer {
-    /// The address without a path.
+    /// The URL without a path.
     pub origin: String,
     state: Arc<State>,
     held: Receiver<()>,
@@ -270,7 +270,7 @@ impl ModelServer {
             holding,
         });
         let shared = Arc::clone(&state);
-        // It ends with the test process.
+        // The thread ends with the test process.
         std::thread::spawn(move || {
             for socket in listener.incoming().flatten() {
                 let state = Arc::clone(&shared);
@@ -284,12 +284,12 @@ impl ModelServer {
         }
     }
 
-    /// The base URL to give to a client.
+    /// Returns the base URL for a client.
     pub fn url(&self) -> String {
         format!("{}/v1", self.origin)
     }
 
-    /// Waits until a request has come in whose answer is held back.
+    /// Waits until a request has been received whose response is held.
     pub fn wait_until_held(&self) {
         let hang = Duration::from_secs(120);
         self.held.recv_timeout(hang).expect("a request to hold");
@@ -325,7 +325,7 @@ fn serve(mut socket: TcpStream, state: &State) {
             chat.and_then(|()| exchange.checks.iter().try_for_each(|check| check(&sent)))
         }
     };
-    // The client may leave when it has seen enough.
+    // The client may close the connection early.
     match (checked, exchange) {
         (Ok(()), Some(exchange)) => {
             let _ = socket.write_all(&exchange.answer);
@@ -337,8 +337,8 @@ fn serve(mut socket: TcpStream, state: &State) {
         (failed, _) => {
             let why = failed.unwrap_err();
             let messages = &sent.body["messages"];
-            let told = format!("the request: {why}\n{}\n{messages:#}", sent.head);
-            lock(&state.failures).push(told);
+            let failure = format!("the request: {why}\n{}\n{messages:#}", sent.head);
+            lock(&state.failures).push(failure);
             let answer = whole(400, "", &json!({"error": {"message": why}}));
             let _ = socket.write_all(&answer);
         }
@@ -370,7 +370,7 @@ fn read_request(socket: &mut TcpStream) -> Option<Sent> {
     }
 }
 
-/// `codeact run TASK` with the model behind `server`.
+/// Returns `codeact run TASK` with the model of `server`.
 pub fn run(server: &ModelServer, task: &str) -> Codeact {
     ready();
     codeact(["run", "--model", MODEL, "--base-url"])
@@ -379,10 +379,14 @@ pub fn run(server: &ModelServer, task: &str) -> Codeact {
         .host_env("OPENAI_API_KEY", KEY)
 }
 
-/// Runs `codeact run TASK` with `args` against `script`, all of which must be used; asserts that
-/// the key is shown nowhere.
+/// Runs `codeact run TASK` with `args` against `script`. Asserts that every exchange is used and that no
+/// output shows the key.
 #[track_caller]
-pub fn solve(task: &str, args: &[&str], script: impl IntoIterator<Item = Exchange>) -> Done {
+pub fn solve(
+    task: &str,
+    args: &[&str],
+    script: impl IntoIterator<Item = Exchange>,
+) -> FinishedCommand {
     let server = ModelServer::start(script);
     let done = run(&server, task).args(args.iter().copied()).run();
     server.done();

@@ -1,4 +1,4 @@
-//! `--mount`: how folders are named and seen, and what a run with one prints.
+//! `--mount`: syntax, guest paths, modes, and the report of changes.
 
 use codeact::sandbox::{Mount, MountMode};
 
@@ -17,7 +17,7 @@ fn look(path: &str) -> String {
 }
 
 #[test]
-fn a_folder_is_seen_where_the_flag_says() {
+fn a_folder_is_mounted_at_the_path_of_the_flag() {
     let folder = Folder::new(&[("a.txt", "one"), ("d/b.txt", "two")]);
     let host = folder.path().display().to_string();
     for (spec, guest) in [
@@ -37,7 +37,7 @@ fn a_folder_is_seen_where_the_flag_says() {
 }
 
 #[test]
-fn a_relative_host_path_starts_at_the_current_folder() {
+fn a_relative_host_path_is_resolved_in_the_current_folder() {
     let folder = Folder::new(&[("d/b.txt", "two")]);
     let run = exec().cwd(&folder.path()).args(["--mount", "d"]);
     let done = run.code(&look("/mnt/d")).run();
@@ -48,7 +48,7 @@ fn a_relative_host_path_starts_at_the_current_folder() {
 }
 
 #[test]
-fn several_folders_are_seen_beside_each_other() {
+fn several_folders_can_be_mounted() {
     let (one, two) = (Folder::new(&[("f", "1")]), Folder::new(&[("f", "2")]));
     let spec = |folder: &Folder, guest: &str| format!("{}:{guest}", folder.path().display());
     let run = exec().arg("--mount").arg(spec(&one, "/in/one"));
@@ -58,7 +58,7 @@ fn several_folders_are_seen_beside_each_other() {
 }
 
 #[test]
-fn a_mode_is_told_by_the_library_as_it_was_given() {
+fn the_library_parses_path_and_mode() {
     let folder = Folder::new(&[("f", "")]);
     let host = folder.path().display().to_string();
     for (spec, guest, mode) in [
@@ -88,7 +88,7 @@ fn a_folder_whose_name_has_a_colon_can_be_mounted() {
 }
 
 #[test]
-fn what_cannot_be_mounted_is_a_wrong_command_line() {
+fn an_invalid_mount_is_a_usage_error() {
     let folder = Folder::new(&[("f.txt", "")]);
     let host = folder.path().display().to_string();
     for (spec, why) in [
@@ -121,11 +121,11 @@ fn what_cannot_be_mounted_is_a_wrong_command_line() {
     let done = run.code("print('ran')").run();
     done.code(2)
         .stdout("")
-        .stderr_contains("cannot lie in each other");
+        .stderr_contains("mounts cannot be nested");
 }
 
 #[test]
-fn a_single_file_is_seen_alone_and_read_in_place() {
+fn a_single_file_can_be_mounted_and_is_read_in_place() {
     let folder = Folder::new(&[("f.csv", "a,b\n1,2\n"), ("other.csv", "hidden")]);
     let file = folder.at("f.csv").display().to_string();
     let code = "import os, pandas as pd
@@ -144,7 +144,7 @@ except OSError as e: print(e.strerror)";
 }
 
 #[test]
-fn a_read_only_mount_refuses_a_write_and_says_why() {
+fn a_write_to_a_read_only_mount_is_an_error() {
     let folder = Folder::new(&[("f.txt", "inside")]);
     let done = folder.exec("ro").code("open('/m/f.txt', 'w')").run();
     done.code(1)
@@ -152,7 +152,7 @@ fn a_read_only_mount_refuses_a_write_and_says_why() {
 }
 
 #[test]
-fn an_overlay_shows_its_own_writes_and_leaves_the_host_as_it_is() {
+fn an_overlay_has_its_own_writes_and_the_host_is_unchanged() {
     let folder = Folder::new(&[("f.txt", "inside"), ("d/g.txt", "gone"), ("h.txt", "moved")]);
     let before = folder.shown();
     let code = "import os, shutil
@@ -167,7 +167,7 @@ shutil.rmtree('/m/d'); os.rename('/m/h.txt', '/m/i.txt')
         done.stdout,
         "/m/f.txt inside and more\n/m/i.txt moved\n/m/new.txt new\n"
     );
-    let told = [
+    let report = [
         format!("removed {} (a folder, in the overlay only)", host("d")),
         format!("removed {} (4 bytes, in the overlay only)", host("d/g.txt")),
         format!(
@@ -178,23 +178,23 @@ shutil.rmtree('/m/d'); os.rename('/m/h.txt', '/m/i.txt')
         format!("added {} (5 bytes, in the overlay only)", host("i.txt")),
         format!("added {} (3 bytes, in the overlay only)", host("new.txt")),
     ];
-    let told: String = told
+    let report: String = report
         .iter()
         .map(|line| format!("codeact: {line}\n"))
         .collect();
-    assert_eq!(done.stderr, told);
+    assert_eq!(done.stderr, report);
     assert_eq!(folder.shown(), before);
 }
 
 #[test]
-fn quiet_says_nothing_of_an_overlay() {
+fn quiet_does_not_report_changes() {
     let folder = Folder::new(&[("f.txt", "inside")]);
     let run = folder.exec("overlay").arg("-q");
     run.code("open('/m/f.txt', 'w')").run().success().stderr("");
 }
 
 #[test]
-fn a_file_that_is_written_anew_with_its_bytes_is_no_change() {
+fn rewriting_a_file_with_the_same_bytes_is_no_change() {
     let folder = Folder::new(&[("f.txt", "inside")]);
     let code = "text = open('/m/f.txt').read(); open('/m/f.txt', 'w').write(text)
 open('/m/x', 'w').close(); import os; os.remove('/m/x')
@@ -232,7 +232,7 @@ os.symlink('n.txt', '/m/d/l'); open('own.txt', 'w').write('mine\\n')";
 }
 
 #[test]
-fn diff_needs_no_mount_and_shows_no_bytes_of_what_is_large_or_no_text() {
+fn diff_needs_no_mount_and_omits_large_and_binary_files() {
     let code = "open('big.txt', 'w').write('x' * 300_000); open('odd', 'wb').write(b'\\xff')
 open('esc.txt', 'w').write('\\x1b]0;title\\x07\\n')";
     let done = exec().arg("--diff").code(code).run().success();
@@ -249,7 +249,7 @@ fn json_has_the_changes() {
     let json = folder.exec("overlay").code(code).json();
     assert_eq!(json["written_back"], false);
     let changes = json["changes"].as_array().unwrap();
-    let told: Vec<_> = changes
+    let listed: Vec<_> = changes
         .iter()
         .map(|c| (c["change"].as_str(), c["what"].as_str(), c["path"].as_str()))
         .collect();
@@ -258,7 +258,7 @@ fn json_has_the_changes() {
         (Some("changed"), Some("file"), Some("/m/f.txt")),
         (Some("removed"), Some("file"), Some("/m/gone.txt")),
     ];
-    assert_eq!(told, expected);
+    assert_eq!(listed, expected);
     assert_eq!(
         (&changes[1]["before_bytes"], &changes[1]["after_bytes"]),
         (&4.into(), &8.into())
@@ -276,7 +276,7 @@ fn json_has_the_changes() {
 }
 
 #[test]
-fn without_a_mount_nothing_is_there() {
+fn without_a_mount_the_mount_folder_is_empty() {
     exec()
         .code("import os; print(os.listdir('/mnt'))")
         .run()

@@ -1,4 +1,4 @@
-//! `commit` mounts: what is written back, when, and when not.
+//! `commit` mounts: changes that are written back, and conditions under which nothing is.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::support::{codeact, ready};
 const CHANGE: &str = "open('/m/f.txt', 'w').write('new')";
 
 #[test]
-fn changes_are_told_and_written_back_when_the_run_has_succeeded() {
+fn changes_of_a_successful_run_are_reported_and_written_back() {
     let folder = Folder::new(&[
         ("f.txt", "old"),
         ("gone.txt", "bye"),
@@ -20,12 +20,12 @@ os.mkdir('/m/e'); open('/m/e/n.txt', 'w').write('n'); os.symlink('n.txt', '/m/e/
 print('done')";
     let done = folder.exec("commit").arg("--yes").code(code).run();
     let host = |name: &str| folder.at(name).display().to_string();
-    let told = format!(
+    let report = format!(
         "codeact: added {} (a folder)\ncodeact: added {} (a link to n.txt)\ncodeact: added {} (1 bytes)
 codeact: changed {} (3 -> 5 bytes)\ncodeact: removed {} (3 bytes)\ncodeact: 5 changes written back\n",
         host("e"), host("e/l"), host("e/n.txt"), host("f.txt"), host("gone.txt")
     );
-    done.success().stdout("done\n").stderr(&told);
+    done.success().stdout("done\n").stderr(&report);
     assert_eq!(
         folder.shown(),
         these(&[
@@ -40,7 +40,7 @@ codeact: changed {} (3 -> 5 bytes)\ncodeact: removed {} (3 bytes)\ncodeact: 5 ch
 }
 
 #[test]
-fn nothing_is_said_where_nothing_was_changed() {
+fn without_changes_nothing_is_reported() {
     let folder = Folder::new(&[("f.txt", "old")]);
     let run = folder.exec("commit").arg("--yes");
     run.code("open('/m/f.txt').read()")
@@ -50,7 +50,7 @@ fn nothing_is_said_where_nothing_was_changed() {
 }
 
 #[test]
-fn quiet_and_json_write_back_without_a_word() {
+fn quiet_and_json_write_back_without_a_report() {
     let folder = Folder::new(&[("f.txt", "old")]);
     let run = folder.exec("commit").args(["--yes", "-q"]);
     run.code(CHANGE).run().success().stderr("");
@@ -66,7 +66,7 @@ fn quiet_and_json_write_back_without_a_word() {
 }
 
 #[test]
-fn without_a_terminal_it_needs_yes_and_runs_nothing() {
+fn without_a_terminal_and_yes_the_code_does_not_run() {
     let folder = Folder::new(&[("f.txt", "old")]);
     for json in [false, true] {
         let run = folder.exec("commit").code("print('ran')");
@@ -77,7 +77,7 @@ fn without_a_terminal_it_needs_yes_and_runs_nothing() {
             .stderr_contains("--yes")
             .stderr_contains("`overlay`");
     }
-    // Where nothing will be written nobody need be asked.
+    // With --diff nothing is written, so no confirmation is needed.
     folder
         .exec("commit")
         .arg("--diff")
@@ -111,7 +111,7 @@ fn a_run_that_fails_writes_nothing_back() {
 }
 
 #[test]
-fn an_overlay_beside_a_commit_is_not_written() {
+fn an_overlay_next_to_a_commit_mount_is_not_written() {
     let (one, two) = (
         Folder::new(&[("f.txt", "old")]),
         Folder::new(&[("f.txt", "old")]),
@@ -130,7 +130,7 @@ fn an_overlay_beside_a_commit_is_not_written() {
 
 #[cfg(unix)]
 #[test]
-fn permissions_stay_also_of_what_is_moved() {
+fn permissions_are_preserved_also_of_moved_files() {
     use std::os::unix::fs::PermissionsExt;
     let folder = Folder::new(&[
         ("run.sh", "#!/bin/sh\n"),
@@ -171,7 +171,7 @@ open('/m/key', 'w').write('new'); open('/m/e.tmp', 'w').write('y'); os.replace('
 }
 
 #[test]
-fn bytes_of_every_value_and_changes_in_the_midst_of_a_file_arrive() {
+fn every_byte_value_and_changes_within_a_file_are_written() {
     let folder = Folder::new(&[]);
     let big: Vec<u8> = (0..300_000u32).map(|n| (n % 251) as u8).collect();
     folder.write("big", &big);
@@ -233,7 +233,7 @@ shutil.rmtree('/m/was-folder'); open('/m/was-folder', 'w').write('now a file')";
 }
 
 #[test]
-fn names_that_are_swapped_or_rotated_keep_their_bytes() {
+fn swapped_and_rotated_names_have_the_right_content() {
     let folder = Folder::new(&[
         ("log", "today"),
         ("log.1", "yesterday"),
@@ -247,7 +247,7 @@ fn names_that_are_swapped_or_rotated_keep_their_bytes() {
 os.rename('/m/log.1', '/m/log.2'); os.rename('/m/log', '/m/log.1'); open('/m/log', 'w').write('new')
 for a, b in (('p', 'q'), ('d', 'e')):
     os.rename('/m/' + a, '/m/t'); os.rename('/m/' + b, '/m/' + a); os.rename('/m/t', '/m/' + b)
-# A file that goes into a folder of its own name, with a byte changed on the way.
+# A file that moves into a folder of its own name, and is changed.
 os.rename('/m/k', '/m/t'); os.mkdir('/m/k'); os.rename('/m/t', '/m/k/k'); open('/m/k/k', 'a').write('!')";
     folder
         .exec("commit")
@@ -312,7 +312,7 @@ for do in (lambda: os.remove('/data/x.txt'), lambda: open('/data/y', 'w'),
 }
 
 #[test]
-fn a_mount_at_the_home_folder_is_where_the_code_works() {
+fn a_mount_at_the_home_folder_is_the_current_folder() {
     let folder = Folder::new(&[("in.txt", "2")]);
     let spec = format!("{}:/home/user:commit", folder.path().display());
     let code = "n = int(open('in.txt').read()); open('out.txt', 'w').write(str(n * n))";
@@ -323,7 +323,7 @@ fn a_mount_at_the_home_folder_is_where_the_code_works() {
 }
 
 /// `codeact run` with a recorded reply that runs `code`, and a commit mount.
-fn run_recorded(folder: &Folder, code: &str) -> crate::support::Done {
+fn run_recorded(folder: &Folder, code: &str) -> crate::support::FinishedCommand {
     ready();
     let recording = serde_json::json!({
         "version": 1,
@@ -339,7 +339,7 @@ fn run_recorded(folder: &Folder, code: &str) -> crate::support::Done {
 }
 
 #[test]
-fn what_a_model_changed_is_written_back_when_it_has_answered() {
+fn changes_of_an_agents_code_are_written_back_after_an_answer() {
     let folder = Folder::new(&[("f.txt", "old")]);
     let done = run_recorded(&folder, &format!("{CHANGE}\nfinal_answer('fixed')"));
     let done = done.success().stdout("fixed\n");
@@ -349,7 +349,7 @@ fn what_a_model_changed_is_written_back_when_it_has_answered() {
 }
 
 #[test]
-fn what_a_model_changed_is_not_written_back_without_an_answer() {
+fn changes_of_an_agents_code_are_not_written_back_without_an_answer() {
     let folder = Folder::new(&[("f.txt", "old")]);
     let done = run_recorded(&folder, CHANGE);
     done.code(1).stderr_contains("nothing was written back");

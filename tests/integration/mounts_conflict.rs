@@ -1,26 +1,26 @@
-//! What somebody else changes on the host while the code runs is a conflict, never overwritten.
+//! Conflicts: concurrent changes on the host are never overwritten.
 
 use std::fs;
 
 use codeact::sandbox::{MountMode, SandboxError};
 
 use crate::host_folder::{Folder, these};
-use crate::support::Live;
+use crate::support::RunningCommand;
 
 const CHANGE: &str = "open('/m/f.txt', 'w').write('new')";
 
-/// Starts a run that has read and changed things and waits for a line.
-fn waiting(folder: &Folder, code: &str) -> Live {
+/// Starts a run that reads and changes files and then waits for a line of input.
+fn start(folder: &Folder, code: &str) -> RunningCommand {
     let code = format!(
         "import os\nopen('/m/f.txt').read()\n{code}\nprint('changed', flush=True)\ninput()"
     );
-    let mut live = folder.exec("commit").arg("--yes").code(&code).spawn();
-    assert_eq!(live.line(), "changed\n");
-    live
+    let mut command = folder.exec("commit").arg("--yes").code(&code).spawn();
+    assert_eq!(command.line(), "changed\n");
+    command
 }
 
 #[test]
-fn what_somebody_else_changed_meanwhile_is_a_conflict_and_nothing_is_written() {
+fn a_concurrent_change_is_a_conflict_and_nothing_is_written() {
     type Meanwhile = fn(&Folder);
     let cases: [(&str, Meanwhile, &str); 7] = [
         (
@@ -41,12 +41,12 @@ fn what_somebody_else_changed_meanwhile_is_a_conflict_and_nothing_is_written() {
         (
             "open('/m/n.txt', 'w')",
             |f| f.write("n.txt", "theirs"),
-            "n.txt: it was made meanwhile",
+            "n.txt: it was created meanwhile",
         ),
         (
             "os.mkdir('/m/n')",
             |f| f.write("n/x", "theirs"),
-            "n: it was made meanwhile",
+            "n: it was created meanwhile",
         ),
         (
             "open('/m/d/n', 'w')",
@@ -61,14 +61,14 @@ fn what_somebody_else_changed_meanwhile_is_a_conflict_and_nothing_is_written() {
     ];
     for (code, meanwhile, why) in cases {
         let folder = Folder::new(&[("f.txt", "old"), ("d/x", ""), ("a.txt", "old")]);
-        let mut live = waiting(
+        let mut command = start(
             &folder,
             &format!("open('/m/a.txt', 'w').write('new')\n{code}"),
         );
         meanwhile(&folder);
         let theirs = folder.shown();
-        live.write("go\n");
-        let done = live.end();
+        command.write("go\n");
+        let done = command.end();
         done.code(125)
             .stderr_contains("nothing was written back")
             .stderr_contains(why);
@@ -77,13 +77,13 @@ fn what_somebody_else_changed_meanwhile_is_a_conflict_and_nothing_is_written() {
 }
 
 #[test]
-fn what_somebody_else_changed_elsewhere_is_no_conflict() {
+fn a_concurrent_change_of_other_files_is_no_conflict() {
     let folder = Folder::new(&[("f.txt", "old"), ("d/x", "")]);
-    let mut live = waiting(&folder, CHANGE);
+    let mut command = start(&folder, CHANGE);
     folder.write("d/x", "theirs");
     folder.write("g.txt", "theirs");
-    live.write("go\n");
-    live.end().success();
+    command.write("go\n");
+    command.end().success();
     let expected = [
         ("f.txt", "new"),
         ("d", ""),
@@ -94,7 +94,7 @@ fn what_somebody_else_changed_elsewhere_is_no_conflict() {
 }
 
 #[test]
-fn a_conflict_names_its_paths_in_the_library() {
+fn a_conflict_error_has_the_paths() {
     let folder = Folder::new(&[("f.txt", "old"), ("g.txt", "old")]);
     let code = "for name in 'fg': open(f'/m/{name}.txt', 'w').write('new')";
     let mut session = folder.session(MountMode::Commit, code);
@@ -122,32 +122,32 @@ print('read', flush=True); input()
 for mode in ('w', 'a', 'r+'):
     try: open('/m/f.txt', mode).write(text + ' and mine')
     except OSError: pass";
-    let mut live = folder.exec("commit").arg("--yes").code(code).spawn();
-    assert_eq!(live.line(), "read\n");
+    let mut command = folder.exec("commit").arg("--yes").code(code).spawn();
+    assert_eq!(command.line(), "read\n");
     folder.write("f.txt", "theirs, longer than it was");
-    live.write("\n");
-    let done = live.end();
+    command.write("\n");
+    let done = command.end();
     assert_eq!(done.exit, Some(125), "{done:?}");
     assert!(done.stderr.contains("changed meanwhile"), "{done:?}");
     assert_eq!(folder.read("f.txt"), "theirs, longer than it was");
 }
 
 #[test]
-fn a_change_whose_times_were_set_back_is_a_conflict() {
+fn a_change_with_a_restored_modification_time_is_a_conflict() {
     let folder = Folder::new(&[("f.txt", "one")]);
     let before = fs::metadata(folder.at("f.txt"))
         .unwrap()
         .modified()
         .unwrap();
-    let mut live = waiting(&folder, CHANGE);
+    let mut command = start(&folder, CHANGE);
     folder.write("f.txt", "two");
     let file = fs::File::options()
         .write(true)
         .open(folder.at("f.txt"))
         .unwrap();
     file.set_modified(before).unwrap();
-    live.write("\n");
-    let done = live.end();
+    command.write("\n");
+    let done = command.end();
     assert_eq!(done.exit, Some(125), "{done:?}");
     assert_eq!(folder.read("f.txt"), "two");
 }

@@ -8,7 +8,7 @@ use codeact::sandbox::{Mount, Outcome, Session, Turn};
 use crate::host_folder::{Folder, these, turn};
 use crate::support::{block_on, limits, result, sandbox_with, shown};
 
-/// Runs `code` and tells the value of its last expression.
+/// Runs `code` and returns the value of its last expression.
 #[track_caller]
 fn value(session: &mut Session, code: &str) -> String {
     result(&turn(session, code)).to_owned()
@@ -22,7 +22,7 @@ fn commit(session: &mut Session) {
 const LOOK: &str = "{n: open('/m/' + n).read() for n in sorted(os.listdir('/m'))}";
 
 #[test]
-fn an_untouched_mount_is_seen_as_it_is_in_each_turn() {
+fn each_turn_sees_the_current_state_of_an_unchanged_mount() {
     for mode in [ReadOnly, Overlay, Commit] {
         let folder = Folder::new(&[("f.txt", "one"), ("old.txt", "")]);
         let mut session = folder.session(mode, "import os");
@@ -54,7 +54,7 @@ fn an_overlays_changes_last_over_turns() {
 }
 
 #[test]
-fn what_a_stopped_turn_changed_is_taken_back() {
+fn changes_of_a_stopped_turn_are_rolled_back() {
     let folder = Folder::new(&[("f.txt", "one")]);
     let mut session = folder.session(Commit, "import os\n_ = open('/m/f.txt', 'a').write('!')");
     let code =
@@ -68,7 +68,7 @@ fn what_a_stopped_turn_changed_is_taken_back() {
         assert!(e.rolled_back, "{}", shown(&e));
         assert_eq!(value(&mut session, LOOK), "{'f.txt': 'one!'}", "{end}");
     }
-    // An exception is not taken back.
+    // An exception causes no rollback.
     let e = turn(&mut session, "open('/m/new', 'w').close(); 1 / 0");
     assert!(matches!(e.outcome, Outcome::Raised(_)));
     commit(&mut session);
@@ -76,7 +76,7 @@ fn what_a_stopped_turn_changed_is_taken_back() {
 }
 
 #[test]
-fn a_session_stands_on_what_it_has_committed() {
+fn a_session_continues_from_its_commit() {
     let folder = Folder::new(&[("f.txt", "one"), ("gone.txt", ""), ("d/x.txt", "x")]);
     let code = "import os, shutil
 _ = open('/m/f.txt', 'a').write('!'); os.remove('/m/gone.txt'); os.mkdir('/m/e')
@@ -84,7 +84,7 @@ _ = open('/m/e/n.txt', 'w').write('n'); os.rename('/m/d', '/m/dd'); os.symlink('
     let mut session = folder.session(Commit, code);
     commit(&mut session);
     assert!(session.changes().is_empty());
-    // Nothing is left to write: whatever somebody does now is no conflict.
+    // Nothing is left to write: later changes on the host are no conflict.
     folder.write("e/n.txt", "theirs");
     commit(&mut session);
     assert_eq!(value(&mut session, "open('/m/e/n.txt').read()"), "'theirs'");
@@ -114,7 +114,7 @@ os.rmdir('/m/dd'); os.remove('/m/l'); sorted(os.listdir('/m'))";
 }
 
 #[test]
-fn a_commit_gives_the_quota_back() {
+fn a_commit_frees_the_quota() {
     let folder = Folder::new(&[("f.txt", "one")]);
     let mut session = folder.session(Commit, "import os");
     for round in 0..5 {
@@ -130,7 +130,7 @@ fn a_commit_gives_the_quota_back() {
 }
 
 #[test]
-fn a_file_that_is_open_during_a_commit_can_be_written_on() {
+fn a_file_that_is_open_during_a_commit_stays_writable() {
     let folder = Folder::new(&[("f.txt", "one")]);
     let code =
         "import os\nf = open('/m/f.txt', 'r+'); _ = f.seek(0, 2); _ = f.write('!'); f.flush()";
@@ -172,12 +172,18 @@ fn a_sandbox_that_was_cloned_before_a_mount_does_not_see_it() {
 }
 
 #[test]
-fn files_that_code_left_do_not_include_what_it_only_read_of_a_mount() {
+fn files_of_an_execution_do_not_include_files_that_were_only_read() {
     let folder = Folder::new(&[("in.txt", "one"), ("edited.txt", "two")]);
     let mount = folder.mount(Overlay).at("/home/user/data").unwrap();
-    let sandbox = crate::support::sandbox().mount(mount).unwrap();
+    let sandbox = crate::support::sandbox()
+        .derive()
+        .mount(mount)
+        .build()
+        .unwrap();
     let code = "open('data/in.txt').read(); open('data/edited.txt', 'a').write('!'); open('own', 'w').close()";
-    let e = sandbox.run_blocking(Turn::new(code).keep_files()).unwrap();
+    let e = sandbox
+        .run_blocking(Turn::new(code).keep_files(true))
+        .unwrap();
     let files: Vec<_> = e
         .files
         .iter()
@@ -189,11 +195,11 @@ fn files_that_code_left_do_not_include_what_it_only_read_of_a_mount() {
     );
 }
 
-/// Descriptors of this process that are open on something in `folder`.
+/// Returns the paths in `folder` that this process has open.
 #[cfg(target_os = "linux")]
 fn open_handles(folder: &Folder) -> Vec<std::path::PathBuf> {
     let all = std::fs::read_dir("/proc/self/fd").unwrap();
-    // What another test closes meanwhile is none of ours.
+    // Another test may close a descriptor meanwhile.
     let targets = all.filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok());
     targets
         .filter(|target| target.starts_with(folder.path()))
@@ -202,7 +208,7 @@ fn open_handles(folder: &Folder) -> Vec<std::path::PathBuf> {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn no_handle_of_the_host_is_left_open() {
+fn no_host_descriptor_is_left_open() {
     let names: Vec<String> = (0..50).map(|n| format!("d/{n}")).collect();
     let files: Vec<_> = names.iter().map(|name| (&**name, "text")).collect();
     let folder = Folder::new(&files);
@@ -213,7 +219,7 @@ for f in held: f.close()
 for n in range(5): open(f'/m/d/{n}', 'a').write('!')
 _ = open('/m/d/6', 'w').write('text'); os.rename('/m/d/7', '/m/7')";
     let mut session = folder.session(Commit, code);
-    // One is the mounted folder itself.
+    // The mounted folder itself is open.
     assert_eq!(open_handles(&folder), [folder.path()]);
     for change in session.changes().list() {
         change.diff().unwrap();
@@ -232,16 +238,13 @@ _ = open('/m/d/6', 'w').write('text'); os.rename('/m/d/7', '/m/7')";
 }
 
 #[test]
-fn what_is_written_anew_with_its_own_bytes_counts_for_nothing_after_a_commit() {
+fn rewriting_the_same_bytes_does_not_use_the_quota_after_a_commit() {
     let folder = Folder::new(&[("f.txt", "the same"), ("g.txt", "too")]);
+    let mount = Mount::open(folder.path()).unwrap().at("/m").unwrap();
     let sandbox = sandbox_with(|limits| limits.file_bytes = 64)
-        .mount(
-            Mount::open(folder.path())
-                .unwrap()
-                .at("/m")
-                .unwrap()
-                .mode(Commit),
-        )
+        .derive()
+        .mount(mount.mode(Commit))
+        .build()
         .unwrap();
     let mut session = sandbox.session().unwrap();
     for turn in 0..20 {

@@ -1,29 +1,29 @@
-//! HTTP(S) from the sandbox to real servers on loopback ports, through the real binary. The scripts
-//! of `tests/network` hold what code sees; each runs in the sandbox, and fails if a case of it did.
+//! HTTP(S) from the sandbox to real servers on loopback ports, through the binary. The scripts in
+//! `tests/network` run in the sandbox; each exits with an error if one of its cases fails.
 //!
-//! Only where `SSL_CERT_FILE` says which authorities are trusted: elsewhere it is the system's own
-//! store, which no test should change.
+//! Only on systems where `SSL_CERT_FILE` selects the trusted authorities: other systems have a global
+//! store, which tests must not change.
 #![cfg(all(unix, not(target_vendor = "apple")))]
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use crate::support::{Codeact, Done, codeact, exec};
+use crate::support::{Codeact, FinishedCommand, codeact, exec};
 
-/// Pinned, so that all tests share what the first of them fetches.
+/// Pinned, so that all tests share the same cached wheels.
 const PACKAGES: [&str; 4] = ["--with", "requests==2.32.5", "--with", "httpx==0.28.1"];
 
 fn tests() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests")
 }
 
-/// `tests/servers/http_server.py`, killed when dropped. Should the test's own process be killed, the
-/// server ends with its stdin.
+/// A process of `tests/servers/http_server.py`. It is killed when dropped; if the test process is killed, the
+/// server exits at the end of its stdin.
 struct Server {
     child: Child,
     port: u16,
-    /// Nobody listens there, and nobody else can.
+    /// A reserved port without a listener.
     closed: u16,
 }
 
@@ -48,14 +48,14 @@ impl Server {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut port = || lines.next()?.ok()?.parse().ok();
         let (port, closed) = (port(), port());
-        // Made first, so that a server that says nothing is killed as well.
+        // Created first, so that a server without output is killed as well.
         let mut server = Self {
             child,
             port: 0,
             closed: 0,
         };
-        server.port = port.expect("the server tells its port");
-        server.closed = closed.expect("the server tells a port where nobody listens");
+        server.port = port.expect("the server prints its port");
+        server.closed = closed.expect("the server prints a port without a listener");
         server
     }
 
@@ -63,7 +63,7 @@ impl Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The argument of `--allow-net` for it.
+    /// Returns the argument of `--allow-net` for the server.
     fn rule(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
@@ -71,7 +71,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -91,7 +91,7 @@ impl Servers {
         }
     }
 
-    /// What `checks.py` takes for allowed.
+    /// Returns the `--allow-net` rules that `checks.py` expects.
     fn rules(&self) -> String {
         let (http, https) = (self.http.port, self.https.port);
         let closed = self.http.closed;
@@ -108,7 +108,7 @@ impl Servers {
         .join(",")
     }
 
-    /// `script` with the ports, and then `cases`, as its arguments.
+    /// Adds `script` with the ports and `cases` as its arguments.
     fn script(&self, exec: Codeact, script: &str, cases: &[&str]) -> Codeact {
         let folder = tests().join("network");
         let ports = [self.http.port, self.https.port, self.http.closed];
@@ -123,8 +123,8 @@ impl Servers {
         exec.args(cases.iter().copied())
     }
 
-    /// As [`Servers::script`], with all of its cases and the network.
-    fn run(&self, exec: Codeact, script: &str) -> Done {
+    /// As [`Servers::script`], with all cases and network access.
+    fn run(&self, exec: Codeact, script: &str) -> FinishedCommand {
         let exec = exec
             .host_env("SSL_CERT_FILE", tests().join("servers/tls/ca.pem"))
             .args(["--allow-net", &self.rules()]);
@@ -141,7 +141,7 @@ fn the_standard_library_makes_requests_and_nothing_else() {
 }
 
 #[test]
-fn requests_and_urllib3_work_as_they_are() {
+fn requests_and_urllib3_work_unmodified() {
     Servers::start()
         .run(exec().args(PACKAGES), "with_requests.py")
         .success()
@@ -149,7 +149,7 @@ fn requests_and_urllib3_work_as_they_are() {
 }
 
 #[test]
-fn httpx_works_as_it_is_and_many_requests_are_under_way_at_once() {
+fn httpx_works_unmodified_and_requests_are_concurrent() {
     Servers::start()
         .run(exec().args(PACKAGES), "with_httpx.py")
         .success()
@@ -165,7 +165,7 @@ fn asyncio_has_connections_that_speak_http() {
 }
 
 #[test]
-fn hostile_code_gets_nothing_more_out_of_the_network() {
+fn hostile_code_does_not_bypass_the_network_rules() {
     Servers::start()
         .run(exec(), "hostile.py")
         .success()
@@ -186,7 +186,7 @@ fn without_allow_net_there_is_no_network() {
 }
 
 #[test]
-fn a_certificate_is_not_trusted_that_the_machine_does_not_trust() {
+fn a_certificate_of_an_untrusted_authority_is_rejected() {
     let server = Server::https();
     let code = format!(
         "
@@ -197,7 +197,7 @@ except urllib.error.URLError as e:
     print(type(e.reason) is ssl.SSLCertVerificationError, e.reason)",
         server.port
     );
-    // Authorities that it trusts, without the one of the tests.
+    // Trusted authorities without the test authority.
     let others = tests().join("servers/tls/cert.pem");
     exec()
         .host_env("SSL_CERT_FILE", others)
@@ -209,10 +209,9 @@ except urllib.error.URLError as e:
         .stdout_contains("certificate");
 }
 
-/// The bound on a response is the host's own; a turn's bound on all it carries is lower, unless it
-/// is raised.
+/// A response has its own limit. The default limit of host call bytes is lower, so the test raises it.
 #[test]
-fn a_response_without_end_is_bounded_by_itself_too() {
+fn a_response_without_end_has_its_own_limit() {
     let server = Server::http();
     let code = format!(
         "
@@ -226,15 +225,20 @@ except OSError as e:
         server.url()
     );
     exec()
-        .args(["--allow-net", &server.rule(), "--max-door-bytes", "256M"])
+        .args([
+            "--allow-net",
+            &server.rule(),
+            "--max-host-call-bytes",
+            "256M",
+        ])
         .code(&code)
         .run()
         .success()
-        .stdout("True the answer in bytes is more than the 67108864 that are allowed; make it smaller\n");
+        .stdout("True the response in bytes is more than the limit of 67108864; make it smaller\n");
 }
 
 #[test]
-fn a_server_that_never_answers_does_not_outlast_the_turn() {
+fn a_server_that_never_responds_does_not_outlast_the_turn() {
     let server = Server::http();
     for path in ["hang", "drip"] {
         let code = format!(
@@ -250,7 +254,7 @@ fn a_server_that_never_answers_does_not_outlast_the_turn() {
 }
 
 #[test]
-fn a_response_ends_with_its_turn_and_leaves_the_next_ones_alone() {
+fn a_response_ends_with_its_turn_and_does_not_affect_later_ones() {
     let server = Server::http();
     let sessions = tempfile::tempdir().unwrap();
     let turn = |code: &str| {
@@ -278,12 +282,11 @@ try:
 except ConnectionResetError as e:
     print(e.strerror)
 print(new.read()[:6])
-# The name's former response is closed only now, after the new one was asked for.
+# The previous response is closed only now, after the new request.
 again = urlopen(url)
 print(again.read())";
-    turn(code)
-        .stdout("the turn in which this response was asked for has ended\nb'part 0'\nb'hello'\n");
-    // A connection whose response was read to its end goes on.
+    turn(code).stdout("the turn that requested this response has ended\nb'part 0'\nb'hello'\n");
+    // A connection whose response was read to its end stays usable.
     let code = "
 import http.client
 kept = http.client.HTTPConnection(url.removeprefix('http://'))
@@ -297,7 +300,7 @@ print(kept.getresponse().read())";
 fn a_recording_replays_without_the_server() {
     let server = Server::http();
     let folder = tempfile::tempdir().unwrap();
-    let tape = folder.path().join("run.tape");
+    let recording = folder.path().join("run.recording");
     let code = format!(
         "
 import urllib.request
@@ -306,18 +309,18 @@ print(urllib.request.urlopen('{}/stream').read().decode().split())",
     );
     let done = exec()
         .args(["--allow-net", &server.rule(), "--record"])
-        .arg(&tape)
+        .arg(&recording)
         .code(&code)
         .run()
         .success();
     drop(server);
     codeact(["replay"])
-        .arg(&tape)
+        .arg(&recording)
         .run()
         .success()
         .stdout_contains(&done.stdout);
     codeact(["replay", "--check"])
-        .arg(&tape)
+        .arg(&recording)
         .run()
         .success()
         .stdout_contains("the same output, the same memory");

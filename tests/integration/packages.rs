@@ -1,15 +1,15 @@
-//! `--with`: packages beside the pack's own, fetched with the real client from the real index.
+//! `--with`: packages in addition to those of the pack, fetched with the real client from the real index.
 
 use codeact::Sandbox;
 use codeact::pack::Requirement;
 
 use crate::support::exec;
 
-/// Pinned, so that all tests share what the first of them fetches.
+/// Pinned, so that all tests share the same cached wheels.
 const TWO: [&str; 4] = ["--with", "rich==14.0.0", "--with", "python-slugify==8.0.4"];
 
 #[test]
-fn two_real_packages_and_what_they_depend_on_are_there() {
+fn two_packages_and_their_dependencies_can_be_imported() {
     let code = "
 import io, importlib.metadata, slugify
 from rich.console import Console
@@ -25,7 +25,7 @@ print(importlib.metadata.version('rich'), importlib.metadata.version('python-slu
 }
 
 #[test]
-fn what_was_fetched_once_needs_no_network() {
+fn cached_packages_need_no_network() {
     exec().args(TWO).code("pass").run().success();
     let done = (exec().args(TWO))
         .args(["--offline", "--quiet"])
@@ -36,7 +36,7 @@ fn what_was_fetched_once_needs_no_network() {
 }
 
 #[test]
-fn offline_refuses_what_was_not_fetched() {
+fn offline_a_package_that_is_not_cached_is_an_error() {
     let done = exec()
         .args(["--offline", "--with", "rich==13.0.1", "-c", "pass"])
         .run()
@@ -45,7 +45,7 @@ fn offline_refuses_what_was_not_fetched() {
 }
 
 #[test]
-fn packages_are_read_only_and_only_where_they_were_asked_for() {
+fn packages_are_read_only_and_only_in_runs_that_request_them() {
     let code = "
 import os, rich
 for act in (lambda: open(rich.__file__, 'w'), lambda: os.remove(rich.__file__)):
@@ -60,11 +60,15 @@ for act in (lambda: open(rich.__file__, 'w'), lambda: os.remove(rich.__file__)):
         "{}",
         done.stderr
     );
-    assert!(done.stderr.contains("--with"), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("pure-Python package can be added"),
+        "{}",
+        done.stderr
+    );
 }
 
 #[test]
-fn a_package_with_compiled_code_is_refused_with_its_name_and_what_to_use() {
+fn a_package_with_compiled_code_is_an_error_with_an_alternative() {
     let done = exec()
         .args(["--with", "polars", "-c", "pass"])
         .run()
@@ -75,7 +79,7 @@ fn a_package_with_compiled_code_is_refused_with_its_name_and_what_to_use() {
 }
 
 #[test]
-fn a_package_of_the_pack_is_there_already_in_the_packs_version_only() {
+fn a_package_of_the_pack_is_available_in_its_version_only() {
     let done = exec()
         .args(["--with", "numpy", "--offline"])
         .code("import numpy; print('there')")
@@ -94,7 +98,7 @@ fn a_package_of_the_pack_is_there_already_in_the_packs_version_only() {
 }
 
 #[test]
-fn what_is_no_requirement_is_refused_before_anybody_is_asked() {
+fn an_invalid_requirement_is_a_usage_error() {
     for odd in ["a @ file:///x", "../x", "a b", "--pre", "x; y", ""] {
         exec()
             .arg(format!("--with={odd}"))
@@ -105,19 +109,19 @@ fn what_is_no_requirement_is_refused_before_anybody_is_asked() {
 }
 
 #[test]
-fn pip_and_ensurepip_say_what_to_do_instead() {
+fn importing_pip_or_ensurepip_gives_advice() {
     for name in ["pip", "ensurepip"] {
         let done = exec().code(&format!("import {name}")).run().code(1);
         let last = done.stderr.lines().last().unwrap_or_default();
         assert!(
-            last.contains("cannot be installed") && last.contains("--with"),
+            last.contains("cannot be installed") && last.contains("the sandbox's packages"),
             "{last}"
         );
     }
 }
 
 #[tokio::test]
-async fn the_library_adds_packages_and_tells_which() {
+async fn the_library_adds_packages_and_lists_them() {
     exec().args(TWO).code("pass").run().success();
     let package: Requirement = "python-slugify==8.0.4".parse().unwrap();
     let sandbox = Sandbox::builder().package(package).build().await.unwrap();

@@ -1,4 +1,4 @@
-"""Answers the questions of `codeact exec` on a pseudo-terminal, and looks at what it does then."""
+"""Answers the questions of `codeact exec` on a pseudo-terminal and checks its output."""
 
 import os
 import pty
@@ -12,13 +12,13 @@ os.environ["CODEACT_SESSIONS"] = sessions
 
 CODE = r"""
 print("\x1b]0;hidden\x07\x1b[8mconcealed")
-said = [ask_user("Which " + "one?", choices=["red", "blue"]), input("name" + "? ")]
+answers = [ask_user("Which " + "one?", choices=["red", "blue"]), input("name" + "? ")]
 for n in range(4):
     try:
-        said.append(tools.buy(n=n))
+        answers.append(tools.buy(n=n))
     except ToolDenied as denied:
-        said.append(str(denied))
-print("said", said)
+        answers.append(str(denied))
+print("said", answers)
 """
 
 
@@ -30,7 +30,7 @@ class Terminal:
         self.seen = self.raw = ""
 
     def until(self, pattern):
-        """Waits until the screen's text has `pattern`, and forgets it up to there."""
+        """Waits until the output contains `pattern`, and discards it up to there."""
         end = time.monotonic() + 120
         while not (found := re.search(pattern, self.seen)):
             ready, _, _ = select.select([self.fd], [], [], max(end - time.monotonic(), 0))
@@ -67,13 +67,13 @@ terminal.answer(wants % 0, "")
 terminal.answer(wants % 1, "far too dear")
 terminal.answer(wants % 2, "a")
 terminal.until(r"said \['blue', 'Ann', 'the call was not approved', 'far too dear', 7, 7\]")
-# What the code printed could not hide what it was asked about.
+# Escape sequences printed by the code are removed, so they cannot hide the question.
 assert "\x1b]0;" not in terminal.raw and "\x1b[8m" not in terminal.raw, terminal.raw
 assert terminal.end() == 0
 
-# With a session, a question can be put away and answered later.
+# With a session, a turn can be suspended at a question and resumed later.
 terminal = Terminal("exec", "--session", "s", *grants, "-c", "print('paid', tools.buy(n=5))")
-terminal.answer(r"or say why not, `:later` puts it away: $", ":later")
+terminal.answer(r"or say why not, `:later` suspends the turn: $", ":later")
 terminal.until(r"codeact session resume s")
 assert terminal.end() == 75
 terminal = Terminal("session", "resume", "s", *grants)

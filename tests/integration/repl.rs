@@ -1,13 +1,13 @@
-//! `codeact repl`, driven by a pipe, and on a terminal.
+//! `codeact repl`, with a pipe and on a terminal.
 
-use crate::support::{Codeact, Done, codeact, exec, ready};
+use crate::support::{Codeact, FinishedCommand, codeact, exec, ready};
 
 fn repl() -> Codeact {
     ready();
     codeact(["repl"])
 }
 
-fn typed(text: &str) -> Done {
+fn typed(text: &str) -> FinishedCommand {
     repl().stdin(text).run()
 }
 
@@ -32,14 +32,14 @@ fn a_blank_line_or_another_statement_ends_a_block() {
 }
 
 #[test]
-fn open_brackets_strings_and_decorators_wait_for_their_end() {
+fn open_brackets_strings_and_decorators_continue_on_the_next_line() {
     let text = "x = (1,\n\n2)\nx\ny = '''a\n\nb'''\ny\nimport functools\n@functools.cache\ndef f():\n    \
                 return 7\n\nf()\nz = 1 + \\\n2\nz\n";
     typed(text).success().stdout("(1, 2)\n'a\\n\\nb'\n7\n3\n");
 }
 
 #[test]
-fn what_fails_does_not_end_it_and_is_the_exit_code() {
+fn an_error_does_not_end_the_repl_and_is_the_exit_code() {
     let done = typed("x = 1\n1/0\nx = = 2\nx\n").code(1);
     done.stdout("1\n")
         .stderr_contains("File \"<turn 2>\", line 1, in <module>")
@@ -51,7 +51,7 @@ fn what_fails_does_not_end_it_and_is_the_exit_code() {
 }
 
 #[test]
-fn exit_ends_it_with_its_code() {
+fn exit_ends_the_repl_with_its_code() {
     typed("print('a')\nimport sys; sys.exit(7)\nprint('b')\n")
         .code(7)
         .stdout("a\n");
@@ -59,7 +59,7 @@ fn exit_ends_it_with_its_code() {
 }
 
 #[test]
-fn a_time_out_takes_back_its_block_only() {
+fn a_timeout_rolls_back_its_block_only() {
     let text = "x = 1\nwhile True:\n    x += 1\n\nx\n";
     let done = repl().args(["--timeout", "1s"]).stdin(text).run().code(124);
     done.stdout("1\n")
@@ -88,11 +88,11 @@ df.a.tolist()
         .code(125)
         .stdout("[10, 20]\n[1, 2]\n[]\n[1, 2]\n* main  4 turns\n  what-if  4 turns\n")
         .stderr_contains("in what-if now; :switch main goes back")
-        .stderr_contains("there are only 4 turns to undo");
+        .stderr_contains("the number of turns to undo is 4");
 }
 
 #[test]
-fn undo_goes_back_over_files_imports_and_generators() {
+fn undo_restores_files_imports_and_generators() {
     let text = "\
 g = iter('abc')
 _ = open('f.txt', 'w').write('one')
@@ -126,7 +126,7 @@ fn a_state_is_saved_and_loaded() {
 }
 
 #[test]
-fn variables_and_time_are_told() {
+fn variables_and_time_are_shown() {
     typed("x = 5\nimport os\n:vars\n")
         .success()
         .stdout("x: int  5\n");
@@ -163,23 +163,23 @@ fn pictures_and_files_are_saved() {
 }
 
 #[test]
-fn a_named_session_is_on_disk_after_each_block() {
+fn a_named_session_is_saved_after_each_block() {
     let home = tempfile::tempdir().unwrap();
     let within = |c: Codeact| c.host_env("CODEACT_SESSIONS", home.path());
-    let mut live = within(repl().args(["--session", "work"])).spawn();
-    live.write("x = 41\nprint('there')\n");
-    assert_eq!(live.line().trim_end(), "there");
-    live.write("x += 1\nx\n");
-    assert_eq!(live.line().trim_end(), "42");
+    let mut command = within(repl().args(["--session", "work"])).spawn();
+    command.write("x = 41\nprint('there')\n");
+    assert_eq!(command.line().trim_end(), "there");
+    command.write("x += 1\nx\n");
+    assert_eq!(command.line().trim_end(), "42");
     within(exec().args(["--session", "work"]).code("1"))
         .run()
         .code(125)
         .stderr_contains("in use");
-    live.write(":undo 2\nx\n:fork other\nx = 0\n:switch work\nx\n");
-    assert_eq!(live.line().trim_end(), "41");
-    assert_eq!(live.line().trim_end(), "41");
-    live.end_input();
-    live.end().success();
+    command.write(":undo 2\nx\n:fork other\nx = 0\n:switch work\nx\n");
+    assert_eq!(command.line().trim_end(), "41");
+    assert_eq!(command.line().trim_end(), "41");
+    command.end_input();
+    command.end().success();
     within(exec().args(["--session", "other"]).code("print(x)"))
         .run()
         .success()
@@ -216,16 +216,16 @@ fn input_reads_nothing_from_the_pipe_that_holds_the_code() {
 }
 
 #[test]
-fn a_wrong_command_line_is_exit_code_2() {
+fn a_usage_error_is_exit_code_2() {
     repl().args(["--session", "a", "--seed", "1"]).run().code(2);
     repl().args(["x.py"]).run().code(2);
 }
 
 #[cfg(unix)]
 #[test]
-fn on_a_terminal_it_edits_completes_and_stops() {
+fn on_a_terminal_the_repl_edits_completes_and_stops() {
     ready();
-    let Some(python) = crate::cases::native_python() else {
+    let Some(python) = crate::support::native_python() else {
         panic!("expected a CPython 3.12 or later on this machine");
     };
     let home = tempfile::tempdir().unwrap();
@@ -240,10 +240,10 @@ fn on_a_terminal_it_edits_completes_and_stops() {
         .env("TERM", "xterm")
         .output()
         .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    let kept = std::fs::read_to_string(&history).unwrap();
-    assert!(kept.contains("alpha_beta = 5"), "{kept}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    let saved = std::fs::read_to_string(&history).unwrap();
+    assert!(saved.contains("alpha_beta = 5"), "{saved}");
     use std::os::unix::fs::PermissionsExt;
     let mode = history.metadata().unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);

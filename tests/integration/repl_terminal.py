@@ -1,4 +1,4 @@
-"""Types at `codeact repl` on a pseudo-terminal, and looks at what is there then."""
+"""Types into `codeact repl` on a pseudo-terminal and checks its output."""
 
 import os
 import pty
@@ -17,7 +17,7 @@ seen = ""
 
 
 def until(pattern):
-    """Waits until the screen's text has `pattern`, and forgets it up to there."""
+    """Waits until the output contains `pattern`, and discards it up to there."""
     global seen
     end = time.monotonic() + 120
     while not (found := re.search(pattern, seen)):
@@ -29,7 +29,7 @@ def until(pattern):
             more = os.read(fd, 65536)
         except OSError:
             sys.exit(f"ended before {pattern!r}: {seen[-1000:]!r}")
-        # Escape sequences draw; what matters is the text.
+        # Only the text is checked, without the escape sequences that draw it.
         seen = re.sub(r"\x1b\[[?0-9;]*[a-zA-Z]", "", seen + more.decode())
     seen = seen[found.end():]
 
@@ -43,7 +43,7 @@ def at_prompt(text, then):
 # A block is indented, and ends with a blank line.
 at_prompt("def f(x):\rreturn x * 2\r\r", r"    return x \* 2\r\n")
 at_prompt("f(21)\r", r"\n42\r\n")
-# Names of the session, of its objects, and of commands are completed.
+# Completes names of the session, of its objects, and of commands.
 at_prompt("alpha_beta = 5\r", r"\n")
 at_prompt("alph\t + 1\r", r"\n6\r\n")
 at_prompt("import os\r", r"\n")
@@ -55,7 +55,7 @@ at_prompt("alpha_beta\r", r"\n5\r\n")
 at_prompt("name = input('wh' + 'o? ')\r", r"who\? $")
 os.write(fd, b"Ann\r")
 at_prompt("name\r", r"'Ann'\r\n")
-# Ctrl-C stops what runs, and what waits, and leaves the session.
+# Ctrl-C stops code that runs or waits for input. The session is preserved.
 at_prompt("if print('be' + 'gun') is None:\rwhile True: pass\r\r", r"begun")
 os.write(fd, b"\x03")
 until(r"codeact: stopped")
@@ -64,9 +64,9 @@ os.write(fd, b"\x03")
 until(r"codeact: stopped")
 at_prompt("half a li\x03", r"\n")
 at_prompt("name\r", r"'Ann'\r\n")
-# Output without an end of line is not drawn over.
+# The prompt does not overwrite output without an end of line.
 at_prompt("print('no newline', end='')\r", r"no newline\r\n")
-# A pasted block may have blank lines.
+# A pasted block can contain blank lines.
 at_prompt("\x1b[200~for i in range(2):\n    print(i)\n\nprint('do' + 'ne')\x1b[201~\r", r"1\r\ndone\r\n")
 until(PROMPT)
 os.write(fd, b"\x04")

@@ -1,4 +1,4 @@
-//! `--record` and `codeact replay`: the same output and memory, without the world that was there.
+//! `--record` and `codeact replay`: the same output and memory, without the host's files, tools and clock.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::model_server::{Exchange, solve};
-use crate::support::{Codeact, Done, codeact, exec, ready};
+use crate::support::{Codeact, FinishedCommand, codeact, exec, ready};
 
 /// A folder for recordings.
-struct Tapes(tempfile::TempDir);
+struct Recordings(tempfile::TempDir);
 
-impl Tapes {
+impl Recordings {
     fn new() -> Self {
         ready();
         Self(tempfile::tempdir().unwrap())
@@ -22,12 +22,12 @@ impl Tapes {
     }
 
     fn record(&self, code: &str) -> Codeact {
-        let file = self.file("tape").display().to_string();
+        let file = self.file("recording").display().to_string();
         exec().args(["--record", &file]).code(code)
     }
 
-    /// Runs `recorded`, and replays it, which must be the same to whoever looks at it.
-    fn same(&self, recorded: Codeact) -> Done {
+    /// Runs and records `recorded`, and replays it. Output and exit code must be equal.
+    fn same(&self, recorded: Codeact) -> FinishedCommand {
         let first = recorded.run();
         let again = self.replay(&[]);
         assert_eq!(first.stdout, again.stdout);
@@ -36,25 +36,25 @@ impl Tapes {
         first
     }
 
-    fn replay(&self, args: &[&str]) -> Done {
-        let file = self.file("tape").display().to_string();
+    fn replay(&self, args: &[&str]) -> FinishedCommand {
+        let file = self.file("recording").display().to_string();
         codeact(["replay", &file]).args(args.iter().copied()).run()
     }
 
     /// Changes the line `number`, from 1, of the recording.
     fn edit(&self, number: usize, change: impl FnOnce(&mut Value)) {
-        let text = fs::read_to_string(self.file("tape")).unwrap();
+        let text = fs::read_to_string(self.file("recording")).unwrap();
         let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
         let mut line = serde_json::from_str(&lines[number - 1]).unwrap();
         change(&mut line);
         lines[number - 1] = line.to_string();
-        fs::write(self.file("tape"), lines.join("\n") + "\n").unwrap();
+        fs::write(self.file("recording"), lines.join("\n") + "\n").unwrap();
     }
 }
 
 #[test]
-fn time_and_randomness_are_those_of_then() {
-    let tapes = Tapes::new();
+fn time_and_randomness_are_replayed() {
+    let recordings = Recordings::new();
     let code = "
 import datetime, os, random, time, uuid
 import numpy as np
@@ -66,22 +66,22 @@ start = time.perf_counter()
 while time.perf_counter() < start + 0.02: pass
 print(time.perf_counter() - start)
 print({str(i) for i in range(20)})";
-    tapes.same(tapes.record(code)).success();
-    tapes
+    recordings.same(recordings.record(code)).success();
+    recordings
         .replay(&["--check"])
         .success()
         .stdout_contains("1 turn, the same output, the same memory (sha256 ");
 }
 
 #[test]
-fn input_and_mounted_files_need_not_be_there() {
-    let tapes = Tapes::new();
-    let data = tapes.file("data");
+fn a_replay_needs_no_input_and_no_mounted_files() {
+    let recordings = Recordings::new();
+    let data = recordings.file("data");
     fs::create_dir(&data).unwrap();
     fs::write(data.join("a.csv"), "x,y\n1,2\n3,4\n").unwrap();
     fs::create_dir(data.join("sub")).unwrap();
     fs::write(data.join("sub/b.txt"), "bee").unwrap();
-    let single = tapes.file("single.txt");
+    let single = recordings.file("single.txt");
     fs::write(&single, "one file").unwrap();
     let code = "
 import os, sys
@@ -104,10 +104,10 @@ print(open('/mnt/data/a.csv').read(), os.listdir('/mnt/data/sub'))";
         "--mount",
         &single.display().to_string(),
     ];
-    let first = (tapes.record(code).args(mounts).stdin("line\nrest")).run();
+    let first = (recordings.record(code).args(mounts).stdin("line\nrest")).run();
     fs::remove_dir_all(&data).unwrap();
     fs::remove_file(&single).unwrap();
-    let again = tapes.replay(&["--quiet"]).success();
+    let again = recordings.replay(&["--quiet"]).success();
     assert_eq!(first.success().stdout, again.stdout);
     again
         .stdout_contains("line rest")
@@ -115,99 +115,110 @@ print(open('/mnt/data/a.csv').read(), os.listdir('/mnt/data/sub'))";
 }
 
 #[test]
-fn how_it_ended_is_how_it_ends() {
-    let tapes = Tapes::new();
-    tapes.same(tapes.record("print(1)\n1/0")).code(1);
-    tapes.same(tapes.record("import sys; sys.exit(7)")).code(7);
-    tapes.same(tapes.record("import os; os._exit(3)")).code(3);
-    tapes.same(tapes.record("import os; os.abort()")).code(134);
-    let fuel = tapes
+fn the_outcome_is_replayed() {
+    let recordings = Recordings::new();
+    recordings.same(recordings.record("print(1)\n1/0")).code(1);
+    recordings
+        .same(recordings.record("import sys; sys.exit(7)"))
+        .code(7);
+    recordings
+        .same(recordings.record("import os; os._exit(3)"))
+        .code(3);
+    recordings
+        .same(recordings.record("import os; os.abort()"))
+        .code(134);
+    let fuel = recordings
         .record("while True: pass")
         .args(["--fuel", "100000000"]);
-    tapes.same(fuel).code(124);
+    recordings.same(fuel).code(124);
     let atexit = "import atexit; atexit.register(print, 'bye')";
-    tapes.same(tapes.record(atexit)).success().stdout("bye\n");
+    recordings
+        .same(recordings.record(atexit))
+        .success()
+        .stdout("bye\n");
 }
 
 #[test]
-fn a_time_out_comes_at_the_same_instruction() {
-    let tapes = Tapes::new();
+fn a_timeout_is_replayed_at_the_same_instruction() {
+    let recordings = Recordings::new();
     for code in [
         "def f(n):\n    t = 0\n    while True:\n        t += n\n        if t % 999 == 0: print(t)\nf(3)",
         "import time\nwhile True: time.sleep(0.001)",
         "import time; time.sleep(100)",
         "while True: open('x', 'w').write('a' * 100000)",
     ] {
-        let done = tapes.same(tapes.record(code).args(["--timeout", "300ms"]));
+        let done = recordings.same(recordings.record(code).args(["--timeout", "300ms"]));
         done.code(124).stderr_contains("Traceback");
     }
-    // Waiting for input that never comes.
-    let mut live = tapes.record("print('on', flush=True); input()").spawn();
-    assert_eq!(live.line().trim_end(), "on");
-    live.interrupt();
-    let first = live.end().code(130);
-    let again = tapes.replay(&[]).code(130);
+    // Waiting for input that never arrives.
+    let mut command = recordings
+        .record("print('on', flush=True); input()")
+        .spawn();
+    assert_eq!(command.line().trim_end(), "on");
+    command.interrupt();
+    let first = command.end().code(130);
+    let again = recordings.replay(&[]).code(130);
     assert_eq!(again.stdout, "on\n");
     assert_eq!(first.stderr, again.stderr);
 }
 
 #[test]
-fn the_first_difference_is_told() {
-    let tapes = Tapes::new();
+fn the_first_divergence_is_reported() {
+    let recordings = Recordings::new();
     let code = "import time; time.time(); time.time(); print('one\\ntwo')";
     let edited = |code: &str| {
-        tapes.edit(2, |line| line["turn"]["script"]["code"] = json!(code));
-        tapes.replay(&["--check"]).code(1).stdout("")
+        recordings.edit(2, |line| line["turn"]["spec"]["code"] = json!(code));
+        recordings.replay(&["--check"]).code(1).stdout("")
     };
-    tapes.record(code).run().success();
+    recordings.record(code).run().success();
     edited("import time; time.time(); time.monotonic(); print('one\\ntwo')").stderr_contains(
-        "turn 1 is not what was recorded: call 2 is the monotonic clock, and was the time of day",
+        "turn 1 is not what was recorded: call 2 is a reading of the monotonic clock, and a reading of the wall clock was recorded",
     );
     edited("import time; time.time(); print('one\\ntwo')")
-        .stderr_contains("call 2 was the time of day, and did not come again");
+        .stderr_contains("recorded call 2, a reading of the wall clock, was not made");
     edited("import time; [time.time() for _ in range(3)]; print('one\\ntwo')")
-        .stderr_contains("call 3 is the time of day, and was not there");
+        .stderr_contains("call 3 is a reading of the wall clock, and was not recorded");
     edited("import time; time.time(); time.time(); print('one\\n2')")
         .stderr_contains("its stdout differs from line 2 on");
     edited("import time; time.time(); time.time(); print('one\\ntwo'); x = 1")
         .stderr_contains("its memory differs");
     edited("import time; time.time(); time.time(); print('one\\ntwo'); 1/0")
-        .stderr_contains("it ended with ZeroDivisionError, and had well");
+        .stderr_contains("it ended with ZeroDivisionError, and the recorded turn without an error");
     edited("import time; time.time(); time.time(); print('one\\ntwo')\nwhile True: pass")
-        .stderr_contains("it uses more fuel than was recorded");
+        .stderr_contains("it uses more fuel than the recorded turn");
 }
 
 #[test]
-fn what_is_no_recording_is_refused() {
-    let tapes = Tapes::new();
+fn an_invalid_recording_is_an_error() {
+    let recordings = Recordings::new();
     let refused = |bytes: &[u8], why: &str| {
-        fs::write(tapes.file("tape"), bytes).unwrap();
-        tapes.replay(&[]).code(125).stderr_contains(why);
+        fs::write(recordings.file("recording"), bytes).unwrap();
+        recordings.replay(&[]).code(125).stderr_contains(why);
     };
     refused(b"", "it is empty");
-    refused(b"hello\n", "it is no recording of this program");
+    refused(b"hello\n", "it is not a recording of codeact");
     refused(b"{\"codeact_recording\":99}\n", "it has version 99");
     refused(
-        b"{\"codeact_recording\":1}\n",
+        b"{\"codeact_recording\":2}\n",
         "line 1 is damaged: missing field",
     );
-    tapes.record("print(1)").run().success();
-    let whole = fs::read(tapes.file("tape")).unwrap();
-    // A line that was never finished, e.g. by a process that was killed, is none.
-    fs::write(tapes.file("tape"), &whole[..whole.len() - 1]).unwrap();
-    tapes
+    recordings.record("print(1)").run().success();
+    let whole = fs::read(recordings.file("recording")).unwrap();
+    // An incomplete line, as of a killed process, is ignored.
+    fs::write(recordings.file("recording"), &whole[..whole.len() - 1]).unwrap();
+    recordings
         .replay(&["--check"])
         .success()
         .stdout_contains("0 turns");
-    fs::write(tapes.file("tape"), &whole).unwrap();
-    tapes.edit(2, |line| line["turn"]["told"] = json!("AAAA"));
-    tapes
+    fs::write(recordings.file("recording"), &whole).unwrap();
+    recordings.edit(2, |line| line["turn"]["journal"] = json!("AAAA"));
+    recordings
         .replay(&[])
         .code(125)
         .stderr_contains("line 2 is damaged");
-    fs::write(tapes.file("tape"), &whole).unwrap();
-    tapes.edit(1, |line| line["start"] = json!("AAAA"));
-    tapes.replay(&[]).code(125).stderr_contains("snapshot");
+    fs::write(recordings.file("recording"), &whole).unwrap();
+    recordings.edit(1, |line| line["start"] = json!("AAAA"));
+    recordings.replay(&[]).code(125).stderr_contains("snapshot");
     codeact(["replay", "/nowhere/at/all"])
         .run()
         .code(125)
@@ -217,11 +228,13 @@ fn what_is_no_recording_is_refused() {
 
 #[cfg(unix)]
 #[test]
-fn a_recording_is_its_owners_only() {
+fn a_recording_is_readable_by_its_owner_only() {
     use std::os::unix::fs::PermissionsExt;
-    let tapes = Tapes::new();
-    tapes.record("print(1)").run().success();
-    let mode = fs::metadata(tapes.file("tape")).unwrap().permissions();
+    let recordings = Recordings::new();
+    recordings.record("print(1)").run().success();
+    let mode = fs::metadata(recordings.file("recording"))
+        .unwrap()
+        .permissions();
     assert_eq!(mode.mode() & 0o777, 0o600);
 }
 
@@ -246,17 +259,19 @@ fn a_recording_that_cannot_be_written_is_an_error() {
 }
 
 #[test]
-fn until_goes_on_by_hand() {
-    let tapes = Tapes::new();
-    let home = tapes.file("sessions");
+fn until_continues_interactively() {
+    let recordings = Recordings::new();
+    let home = recordings.file("sessions");
     let session = |c: Codeact| (c.args(["--session", "work"])).host_env("CODEACT_SESSIONS", &home);
     session(exec().code("import time; x = time.time_ns()"))
         .run()
         .success();
-    // It starts in the midst of a session, whose state is in the file.
-    let first = session(tapes.record("print(x); x += 1")).run().success();
+    // The recording starts within a session. Its file contains the state.
+    let first = session(recordings.record("print(x); x += 1"))
+        .run()
+        .success();
     fs::remove_dir_all(&home).unwrap();
-    let file = tapes.file("tape").display().to_string();
+    let file = recordings.file("recording").display().to_string();
     let typed = |until: &str| {
         let replay = codeact(["replay", "--until", until, &file]);
         replay
@@ -270,13 +285,13 @@ fn until_goes_on_by_hand() {
     codeact(["replay", "--until", "2", &file])
         .run()
         .code(125)
-        .stderr_contains("the recording has 1 turns");
+        .stderr_contains("the recording has 1 turn,");
 }
 
 #[test]
-fn an_agents_run_needs_no_model() {
-    let tapes = Tapes::new();
-    let file = tapes.file("tape").display().to_string();
+fn replaying_an_agents_run_needs_no_model() {
+    let recordings = Recordings::new();
+    let file = recordings.file("recording").display().to_string();
     let first = solve(
         "How late is it?",
         &["--record", &file],
@@ -287,33 +302,34 @@ fn an_agents_run_needs_no_model() {
         ],
     )
     .success();
-    let again = tapes.replay(&[]).success();
+    let again = recordings.replay(&[]).success();
     assert_eq!(first.stdout, again.stdout);
-    // All but the line that names the model.
+    // Without the line that names the model.
     let steps = first.stderr.split_once('\n').unwrap().1;
     assert_eq!(steps, again.stderr);
-    tapes
+    recordings
         .replay(&["--check"])
         .success()
         .stdout_contains("3 turns, the same output, the same memory");
-    tapes.edit(3, |line| {
+    recordings.edit(3, |line| {
         line["turn"]["end"]["stdout"]["text"] = json!("0\n")
     });
-    tapes
+    recordings
         .replay(&[])
         .code(1)
         .stderr_contains("turn 1 is not what was recorded: its stdout differs");
 }
 
 #[test]
-fn an_agents_ends_are_recorded_too() {
-    let tapes = Tapes::new();
-    let file = tapes.file("tape").display().to_string();
-    let same = |first: Done| {
-        let again = tapes.replay(&[]);
+fn endings_of_agents_are_recorded() {
+    let recordings = Recordings::new();
+    let file = recordings.file("recording").display().to_string();
+    let same = |first: FinishedCommand| {
+        let again = recordings.replay(&[]);
         assert_eq!(first.stdout, again.stdout);
         assert_eq!(first.exit, again.exit);
-        let last = |done: &Done| done.stderr.lines().last().unwrap_or_default().to_owned();
+        let last =
+            |done: &FinishedCommand| done.stderr.lines().last().unwrap_or_default().to_owned();
         assert_eq!(last(&first), last(&again));
     };
     let code = || Exchange::say("```python\nprint(1)\n```");
@@ -331,13 +347,13 @@ fn an_agents_ends_are_recorded_too() {
 }
 
 #[test]
-fn the_recordings_in_the_repository_are_as_they_were() {
+fn the_recordings_in_the_repository_replay() {
     ready();
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cassettes");
     let mut files: Vec<String> = fs::read_dir(folder)
         .unwrap()
         .map(|entry| entry.unwrap().path().display().to_string())
-        .filter(|path| path.ends_with(".tape"))
+        .filter(|path| path.ends_with(".recording"))
         .collect();
     files.sort();
     assert!(files.len() >= 3, "{files:?}");

@@ -1,4 +1,4 @@
-//! `codeact run`: from a task to its answer, with errors repaired and limits told on the way.
+//! `codeact run`: from a task to its answer, with error correction and limits.
 
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ fn the_laptop_task_ends_with_its_json_on_stdout() {
         .check("the task comes last", |sent| {
             sent.last() == format!("Task: {LAPTOPS}")
         })
-        .check("the system prompt tells how to answer", |sent| {
+        .check("the system prompt explains how to answer", |sent| {
             let system = sent.message(0);
             system.contains("```python") && system.contains("final_answer(value)")
         });
@@ -37,7 +37,7 @@ fn the_laptop_task_ends_with_its_json_on_stdout() {
         let score = answer["scores"][laptop].as_f64().unwrap();
         assert!((score - expected).abs() < 1e-12, "{laptop}: {score}");
     }
-    // What the code prints is not the answer.
+    // The output of the code is not the answer.
     done.stdout_lacks("{'Laptop A'")
         .stderr_contains("{'Laptop A': 63.33")
         .stderr_contains("model: scripted at http://127.0.0.1:")
@@ -62,7 +62,7 @@ fn answers_are_printed_as_text_or_json() {
 }
 
 #[test]
-fn an_error_is_told_with_its_traceback_and_repaired() {
+fn an_error_reaches_the_model_with_its_traceback() {
     let broken = "I add.\n```python\nbase = 40\nprint('begun')\ntotal = base + bonus\n```";
     let repair = Exchange::say("```python\nbonus = 2\nfinal_answer(base + bonus)\n```")
         .roles("suau")
@@ -83,7 +83,7 @@ fn an_error_is_told_with_its_traceback_and_repaired() {
 }
 
 #[test]
-fn a_syntax_error_is_told_with_its_line() {
+fn a_syntax_error_reaches_the_model_with_its_line() {
     let broken = "```python\nx = 1\nprint(x))\n```";
     let repair = Exchange::say("```python\nfinal_answer(1)\n```")
         .sees("line 2")
@@ -111,7 +111,7 @@ fn variables_functions_and_files_last_from_step_to_step() {
 }
 
 #[test]
-fn the_steps_end_with_exit_1_and_name_the_flag() {
+fn running_out_of_steps_is_exit_code_1_with_advice() {
     let script = [
         Exchange::say("```python\nprint('one')\n```"),
         Exchange::say("```python\nprint('two')\n```").sees("one"),
@@ -123,7 +123,7 @@ fn the_steps_end_with_exit_1_and_name_the_flag() {
 }
 
 #[test]
-fn code_sent_again_unchanged_is_remarked_on() {
+fn repeated_code_has_a_notice() {
     const NOTE: &str = "exactly this code";
     let code = "```python\nprint('same')\n```";
     let script = [
@@ -140,7 +140,7 @@ fn code_sent_again_unchanged_is_remarked_on() {
 }
 
 #[test]
-fn code_that_runs_too_long_is_stopped_told_and_undone() {
+fn code_that_times_out_is_reported_and_rolled_back() {
     let first = "```python\nkept = [1]\nprint('first')\n```";
     let endless =
         "```python\nkept.append(2)\nnew = 3\nprint('begun', end='')\nwhile True: pass\n```";
@@ -160,7 +160,7 @@ fn code_that_runs_too_long_is_stopped_told_and_undone() {
 }
 
 #[test]
-fn output_over_the_limit_is_told() {
+fn truncated_output_is_reported_to_the_model() {
     let script = [
         Exchange::say("```python\nfor _ in range(50): print('x' * 99)\n```"),
         Exchange::say("```python\nfinal_answer(1)\n```")
@@ -180,7 +180,7 @@ fn output_over_the_limit_is_told() {
 }
 
 #[test]
-fn an_exit_in_the_code_is_told_and_the_run_goes_on() {
+fn an_exit_in_the_code_is_reported_and_the_run_continues() {
     let script = [
         Exchange::say("```python\nx = 1\nimport sys; sys.exit(3)\n```"),
         Exchange::say("```python\nfinal_answer(x)\n```").sees("exit status 3"),
@@ -223,7 +223,7 @@ fn json_prints_every_event_as_a_line_and_the_answer_last() {
 }
 
 #[test]
-fn json_without_an_answer_ends_with_exit_1_and_says_so_in_both_places() {
+fn json_without_an_answer_is_exit_code_1_with_a_finished_event() {
     let script = [Exchange::say("```python\nprint(1)\n```")];
     let done = solve("t", &["--json", "--max-steps", "1"], script).code(1);
     let last: Value = serde_json::from_str(done.stdout.lines().last().unwrap()).unwrap();
@@ -236,7 +236,7 @@ fn json_without_an_answer_ends_with_exit_1_and_says_so_in_both_places() {
 }
 
 #[test]
-fn quiet_says_nothing_beside_the_answer() {
+fn quiet_prints_only_the_answer() {
     let script = [
         Exchange::refuse(429, "retry-after: 0\r\n", "slow down"),
         Exchange::say("```python\nimport sys\nprint('p', file=sys.stderr)\n1 / 0\n```"),
@@ -263,7 +263,7 @@ fn verbose_shows_replies_and_observations() {
 }
 
 #[test]
-fn a_seed_is_asked_of_the_model_and_fixes_the_codes_randomness() {
+fn a_seed_is_sent_to_the_model_and_fixes_the_codes_randomness() {
     let code = "```python\nimport random\nfinal_answer(random.random())\n```";
     let answers: Vec<String> = (0..2)
         .map(|_| {

@@ -1,4 +1,4 @@
-//! A model that cannot be had, or only at the second try.
+//! Models that are unavailable, and retries.
 
 use crate::model_server::{Exchange, KEY, MODEL, ModelServer, run, solve};
 use crate::support::{Codeact, codeact, ready};
@@ -6,7 +6,7 @@ use crate::support::{Codeact, codeact, ready};
 const ANSWER: &str = "```python\nfinal_answer(42)\n```";
 
 #[test]
-fn a_failure_that_may_pass_is_told_and_tried_again() {
+fn a_transient_failure_is_reported_and_retried() {
     for (first, reason) in [
         (
             Exchange::refuse(429, "retry-after: 0\r\n", "slow down"),
@@ -19,21 +19,21 @@ fn a_failure_that_may_pass_is_told_and_tried_again() {
         ),
         (
             Exchange::break_off("```python\nfinal_answer(0)\n"),
-            "broke off",
+            "was interrupted",
         ),
     ] {
-        // The second try begins anew: nothing of the first is in its history.
+        // The second attempt has nothing of the first in its history.
         let script = [first.roles("su"), Exchange::say(ANSWER).roles("su")];
         solve("t", &["-v"], script)
             .success()
             .stdout("42\n")
-            .stderr_contains("try 1 failed: ")
+            .stderr_contains("attempt 1 failed: ")
             .stderr_contains(reason);
     }
 }
 
 #[test]
-fn a_failure_in_a_later_step_keeps_what_was_done() {
+fn a_retry_in_a_later_step_keeps_the_history() {
     let script = [
         Exchange::say("```python\nx = 42\n```"),
         Exchange::refuse(500, "retry-after: 0\r\n", "oops").roles("suau"),
@@ -43,38 +43,38 @@ fn a_failure_in_a_later_step_keeps_what_was_done() {
 }
 
 #[test]
-fn a_refused_key_ends_the_run_at_once_and_is_not_shown() {
+fn a_rejected_key_ends_the_run_and_is_not_shown() {
     for (status, args) in [(401, ["-v"]), (403, ["--json"]), (401, ["-q"])] {
         let message = format!("Incorrect API key provided: {KEY}.");
         solve("t", &args, [Exchange::refuse(status, "", &message)])
             .code(125)
-            .stderr_contains("refuses the API key")
+            .stderr_contains("rejected the API key")
             .stderr_contains(&status.to_string())
             .stderr_contains("Incorrect API key provided: ***");
     }
 }
 
 #[test]
-fn a_server_that_always_fails_ends_the_run_with_its_word() {
+fn a_server_that_always_fails_ends_the_run_with_its_message() {
     let fail = || Exchange::refuse(503, "retry-after: 0\r\n", "down for repairs");
     solve("t", &[], (0..5).map(|_| fail()))
         .code(125)
         .stdout("")
-        .stderr_contains("still fails after 5 tries (503")
+        .stderr_contains("still fails after 5 attempts (503")
         .stderr_contains("down for repairs");
 }
 
 #[test]
-fn a_wait_longer_than_a_run_may_take_is_no_wait() {
+fn a_retry_after_that_is_too_long_ends_the_run() {
     let script = [Exchange::refuse(429, "retry-after: 3600\r\n", "quota")];
     solve("t", &[], script)
         .code(125)
-        .stderr_contains("asks to wait 3600 s")
+        .stderr_contains("requests a delay of 3600 s")
         .stderr_contains("use another model");
 }
 
 #[test]
-fn a_server_without_a_named_model_is_asked_for_one() {
+fn without_a_model_name_the_servers_list_is_used() {
     ready();
     let script = [
         Exchange::list(200, &["nomic-embed-text", MODEL, "other"]),
@@ -125,7 +125,7 @@ const CHOOSING: [&str; 20] = [
     "LLAMA_API_KEY",
 ];
 
-/// The variables that say where this machine's servers are.
+/// The variables with the addresses of local servers.
 const LOCAL: [&str; 4] = [
     "OLLAMA_HOST",
     "LLAMACPP_BASE_URL",
@@ -133,8 +133,8 @@ const LOCAL: [&str; 4] = [
     "LMSTUDIO_BASE_URL",
 ];
 
-/// `codeact run` without any model, its local servers all at `server`, each under its own path:
-/// whatever else runs on this machine is not asked.
+/// Returns `codeact run` without a configured model. All local servers are at `server`, each with its own path,
+/// so that no real server of this machine receives a request.
 fn without_a_model(server: &ModelServer) -> Codeact {
     let unset = |run: Codeact, name: &&str| run.host_env(name, "");
     let run = CHOOSING.iter().fold(codeact(["run", "t"]), unset);
@@ -144,7 +144,7 @@ fn without_a_model(server: &ModelServer) -> Codeact {
 }
 
 #[test]
-fn without_a_model_the_message_names_what_was_looked_for() {
+fn without_a_model_the_message_names_the_variables_and_servers() {
     let server = ModelServer::start((0..4).map(|_| Exchange::list(404, &[])));
     let mut done = without_a_model(&server).run().code(125).stdout("");
     let origin = server.origin.clone();
@@ -165,12 +165,12 @@ fn without_a_model_the_message_names_what_was_looked_for() {
 }
 
 #[test]
-fn a_local_server_without_models_is_told_from_none() {
+fn a_local_server_without_models_is_reported() {
     let server = ModelServer::start((0..4).map(|_| Exchange::list(200, &[])));
     let done = without_a_model(&server).run();
     server.done();
     done.code(125)
-        .stderr_contains("/OLLAMA_HOST/v1 (which runs, but has no model yet)");
+        .stderr_contains("/OLLAMA_HOST/v1 (which runs, but has no model)");
 }
 
 #[test]
@@ -183,7 +183,7 @@ fn a_service_without_its_key_names_the_variable() {
 }
 
 #[test]
-fn an_address_that_is_none_or_answers_nothing_is_told_without_its_password() {
+fn an_invalid_base_url_is_reported_without_its_password() {
     codeact([
         "run",
         "t",
@@ -194,6 +194,6 @@ fn an_address_that_is_none_or_answers_nothing_is_told_without_its_password() {
     ])
     .run()
     .code(125)
-    .stderr_contains("--base-url is no usable base URL")
+    .stderr_contains("--base-url is not valid")
     .stderr_lacks("hunter2");
 }

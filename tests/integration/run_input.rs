@@ -1,10 +1,10 @@
-//! Where the task and its input come from.
+//! Sources of the task and its input.
 
 use crate::model_server::{Exchange, KEY, MODEL, ModelServer, run};
-use crate::support::{Done, codeact};
+use crate::support::{FinishedCommand, codeact};
 
 #[track_caller]
-fn solve_with_input(task: &str, input: impl AsRef<[u8]>, script: Vec<Exchange>) -> Done {
+fn solve_with_input(task: &str, input: impl AsRef<[u8]>, script: Vec<Exchange>) -> FinishedCommand {
     let server = ModelServer::start(script);
     let done = run(&server, task).stdin(input).run();
     server.done();
@@ -12,14 +12,14 @@ fn solve_with_input(task: &str, input: impl AsRef<[u8]>, script: Vec<Exchange>) 
 }
 
 #[test]
-fn piped_input_is_shown_to_the_model_and_bound_in_the_code() {
+fn piped_input_is_in_the_prompt_and_bound_to_a_variable() {
     let first = "```python\nimport csv\nrows = list(csv.DictReader(stdin_text.splitlines()))\n```";
     let script = vec![
         Exchange::say(first)
             .sees("Task: sum n\n")
             .sees("`stdin_text` (a str of 16 bytes, 3 lines)")
             .sees("name,n\ná,1\nb,2"),
-        // The variable lasts; the same text can be read from stdin, once.
+        // The variable lasts. The same text can be read from stdin once.
         Exchange::say(
             "```python\nimport sys\ntext = sys.stdin.read()\n\
              final_answer([sum(int(r['n']) for r in rows), text == stdin_text])\n```",
@@ -67,7 +67,7 @@ fn a_dash_reads_the_task_from_stdin() {
 }
 
 #[test]
-fn an_empty_task_is_refused_before_anything_is_sent() {
+fn an_empty_task_is_an_error_before_any_request() {
     for (task, input) in [("", "data"), (" \n", ""), ("-", ""), ("-", "\n\n")] {
         solve_with_input(task, input, Vec::new())
             .code(125)
@@ -77,7 +77,7 @@ fn an_empty_task_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn input_that_is_no_text_is_refused_before_anything_is_sent() {
+fn input_that_is_not_utf8_is_an_error_before_any_request() {
     solve_with_input("t", b"\xff\xfe", Vec::new())
         .code(125)
         .stderr_contains("stdin is not UTF-8 text");
@@ -87,7 +87,7 @@ fn input_that_is_no_text_is_refused_before_anything_is_sent() {
 }
 
 #[test]
-fn a_missing_task_and_a_bad_limit_are_wrong_command_lines() {
+fn a_missing_task_and_an_invalid_limit_are_usage_errors() {
     codeact(["run"]).run().code(2).stderr_contains("<TASK>");
     codeact(["run", "t", "--max-steps", "0", "--model", MODEL])
         .run()
@@ -96,7 +96,7 @@ fn a_missing_task_and_a_bad_limit_are_wrong_command_lines() {
 }
 
 #[test]
-fn input_is_still_there_after_the_first_code_was_stopped() {
+fn input_is_still_bound_after_the_first_turn_was_stopped() {
     let script = vec![
         Exchange::say("```python\nwhile True: pass\n```").sees("stdin_text"),
         Exchange::say("```python\nfinal_answer(stdin_text)\n```").sees("as they were before"),

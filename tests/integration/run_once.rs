@@ -1,11 +1,11 @@
-//! `codeact run --once`: one reply, which is a program, and its stdout is the answer.
+//! `codeact run --once`: the reply is a program, and its stdout is the answer.
 
 use serde_json::Value;
 
 use crate::model_server::{Exchange, solve};
 
 #[test]
-fn what_the_program_prints_is_the_answer() {
+fn stdout_of_the_program_is_the_answer() {
     let first = Exchange::say("```python\nfor n in (2, 3):\n    print(n, n * n)\n```")
         .roles("su")
         .check("only a program is asked for", |sent| {
@@ -18,7 +18,7 @@ fn what_the_program_prints_is_the_answer() {
 }
 
 #[test]
-fn a_bare_program_is_enough_and_stderr_is_no_answer() {
+fn a_program_without_a_fence_is_accepted_and_stderr_is_no_answer() {
     let program = "import sys\nprint('note', file=sys.stderr)\nprint('ok')\nsys.exit(0)";
     solve("t", &["--once"], [Exchange::say(program)])
         .success()
@@ -27,7 +27,7 @@ fn a_bare_program_is_enough_and_stderr_is_no_answer() {
 }
 
 #[test]
-fn anything_but_a_program_is_refused_with_exit_1() {
+fn a_reply_that_is_not_one_program_is_exit_code_1() {
     for (reply, reason) in [
         ("The answer is 42.", "prose"),
         (

@@ -1,8 +1,8 @@
-//! Replies in the forms that models send, read and run for real.
+//! Replies in the forms that models send, parsed and run.
 
 use crate::model_server::{Exchange, solve};
 
-const PUSHED_BACK: &str = "You answered without running code";
+const NOTICE: &str = "You answered without running code";
 
 #[test]
 fn code_is_found_and_run_in_every_form() {
@@ -49,24 +49,24 @@ fn code_is_found_and_run_in_every_form() {
 }
 
 #[test]
-fn an_answer_without_code_is_pushed_back() {
+fn an_answer_before_any_code_is_rejected() {
     let script = [
         Exchange::say("It is 41."),
         Exchange::say("```python\nfinal_answer(6 * 7)\n```")
             .roles("suau")
             .after("It is 41.")
-            .sees(&format!("Observation: {PUSHED_BACK}"))
+            .sees(&format!("Observation: {NOTICE}"))
             .sees("```python"),
     ];
     solve("6 * 7?", &[], script).success().stdout("42\n");
 }
 
 #[test]
-fn a_model_that_insists_is_believed() {
+fn an_answer_that_is_repeated_twice_is_accepted() {
     let script = [
         Exchange::say("It is Paris."),
-        Exchange::say("Yes, Paris.").sees(PUSHED_BACK),
-        Exchange::say("I need no code: Paris.").sees(PUSHED_BACK),
+        Exchange::say("Yes, Paris.").sees(NOTICE),
+        Exchange::say("I need no code: Paris.").sees(NOTICE),
     ];
     solve("France's capital?", &[], script)
         .success()
@@ -85,7 +85,7 @@ fn prose_after_code_is_the_answer() {
 }
 
 #[test]
-fn prose_after_code_that_showed_nothing_is_pushed_back() {
+fn prose_after_code_without_a_result_is_rejected() {
     for code in ["x = 42", "print('begun')\nx = 42\n1 / 0"] {
         let script = [
             Exchange::say(&format!("```python\n{code}\n```")),
@@ -100,7 +100,7 @@ fn prose_after_code_that_showed_nothing_is_pushed_back() {
 }
 
 #[test]
-fn a_reply_that_cannot_be_read_is_answered_with_the_reason() {
+fn an_unreadable_reply_gets_the_reason_as_observation() {
     for (reply, reason) in [
         ("```bash\nls -l\n```", "holds bash; only Python can be run"),
         ("```python\n\n```", "code block is empty"),
@@ -125,7 +125,7 @@ fn a_reply_that_cannot_be_read_is_answered_with_the_reason() {
 }
 
 #[test]
-fn a_result_that_the_model_makes_up_is_cut_off() {
+fn an_observation_that_the_model_invents_is_cut_off() {
     const CODE: &str = "```python\nprint(6 * 7)\n```";
     const MADE_UP: &str = "\nObservation: 41\n```python\nfinal_answer(41)\n```";
     let whole = format!("{CODE}{MADE_UP}");
@@ -135,7 +135,7 @@ fn a_result_that_the_model_makes_up_is_cut_off() {
         Exchange::say_json(&whole),
         Exchange::say_deltas(&[CODE, MADE_UP]),
         Exchange::say_deltas(&[&split[..], &[" 41", "\nfinal_answer(41)"]].concat()),
-        // The client hangs up by itself: this server would go on for ever.
+        // The client closes the connection: this server would keep it open.
         Exchange::say_and_hold(&whole),
     ] {
         let script = [
@@ -164,7 +164,7 @@ fn an_open_fence_is_cut_at_the_stop_sequence_and_run() {
 }
 
 #[test]
-fn the_beginning_of_a_stop_sequence_is_kept_when_it_is_none() {
+fn a_prefix_of_a_stop_sequence_is_preserved() {
     let reply = "```python\nprint('a')\n```\nObservations follow.\nObs";
     let script = [
         Exchange::say(reply),
@@ -174,7 +174,7 @@ fn the_beginning_of_a_stop_sequence_is_kept_when_it_is_none() {
 }
 
 #[test]
-fn a_reply_that_repeats_itself_without_end_is_cut_and_the_model_told() {
+fn a_reply_that_repeats_itself_is_cut_off_and_the_model_receives_a_notice() {
     let endless = format!(
         "I add them.\n```python\nx = \"{}",
         "1 + 2 = 3, ".repeat(1000)

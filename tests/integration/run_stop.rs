@@ -1,14 +1,14 @@
-//! Ctrl-C.
+//! Ctrl-C during `codeact run`.
 #![cfg(unix)]
 
 use serde_json::Value;
 
 use crate::model_server::{Exchange, KEY, ModelServer, run};
-use crate::support::Live;
+use crate::support::RunningCommand;
 
 #[track_caller]
-fn stopped(live: Live) -> Vec<Value> {
-    let done = live.end().code(130).stderr_contains("codeact: stopped");
+fn stopped(command: RunningCommand) -> Vec<Value> {
+    let done = command.end().code(130).stderr_contains("codeact: stopped");
     let done = done.stderr_lacks(KEY).stdout_lacks(KEY);
     let lines = done.stdout.lines();
     lines.map(|l| serde_json::from_str(l).unwrap()).collect()
@@ -23,11 +23,11 @@ fn ctrl_c_while_the_model_thinks_ends_with_130() {
         vec![before, Exchange::hold().roles("suau")],
     ] {
         let server = ModelServer::start(script);
-        let mut live = run(&server, "t").spawn();
-        live.end_input();
+        let mut command = run(&server, "t").spawn();
+        command.end_input();
         server.wait_until_held();
-        live.interrupt();
-        assert!(stopped(live).is_empty());
+        command.interrupt();
+        assert!(stopped(command).is_empty());
         server.done();
     }
 }
@@ -35,11 +35,11 @@ fn ctrl_c_while_the_model_thinks_ends_with_130() {
 #[test]
 fn ctrl_c_with_once_while_the_model_thinks_ends_with_130() {
     let server = ModelServer::start([Exchange::hold()]);
-    let mut live = run(&server, "t").args(["--once", "-q"]).spawn();
-    live.end_input();
+    let mut command = run(&server, "t").args(["--once", "-q"]).spawn();
+    command.end_input();
     server.wait_until_held();
-    live.interrupt();
-    stopped(live);
+    command.interrupt();
+    stopped(command);
     server.done();
 }
 
@@ -60,11 +60,11 @@ fn ctrl_c_while_the_code_runs_ends_with_130() {
         if once {
             run = run.arg("--once");
         }
-        let mut live = run.spawn();
-        live.end_input();
-        while !live.line().contains("\"output\"") {}
-        live.interrupt();
-        let events = stopped(live);
+        let mut command = run.spawn();
+        command.end_input();
+        while !command.line().contains("\"output\"") {}
+        command.interrupt();
+        let events = stopped(command);
         let last = events.last().unwrap();
         assert_eq!(last["type"], "finished");
         assert_eq!(last["answered"], false);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::model_server::{Exchange, ModelServer, run};
 use crate::support::{Codeact, codeact, exec, ready};
 
-/// A home of its own: only sessions lie there, packs are the shared ones.
+/// A folder of sessions. Packs are shared with other tests.
 struct Home(tempfile::TempDir);
 
 impl Home {
@@ -32,7 +32,7 @@ impl Home {
 }
 
 #[test]
-fn variables_and_files_go_on_from_process_to_process() {
+fn variables_and_files_last_from_process_to_process() {
     let home = Home::new();
     home.exec(
         "work",
@@ -69,7 +69,7 @@ fn variables_and_files_go_on_from_process_to_process() {
 }
 
 #[test]
-fn undo_and_fork_go_back_files_included() {
+fn undo_and_fork_restore_variables_and_files() {
     let home = Home::new();
     for n in 1..=4 {
         home.exec("s", &format!("x = {n}; open('n', 'w').write(str(x))"))
@@ -90,7 +90,7 @@ fn undo_and_fork_go_back_files_included() {
     home.session(["undo", "s", "9"])
         .run()
         .code(125)
-        .stderr_contains("no state");
+        .stderr_contains("has only 5 turns");
     home.session(["fork", "s@99", "u"])
         .run()
         .code(125)
@@ -107,7 +107,7 @@ fn undo_and_fork_go_back_files_included() {
 }
 
 #[test]
-fn a_stopped_turn_is_told_and_taken_back() {
+fn a_stopped_turn_is_recorded_and_rolled_back() {
     let home = Home::new();
     home.exec("s", "x = 1").run().success();
     let stopped = home.exec("s", "x = 2\nwhile True: pass");
@@ -116,7 +116,7 @@ fn a_stopped_turn_is_told_and_taken_back() {
     home.session(["show", "s"])
         .run()
         .success()
-        .stdout_contains("taken back");
+        .stdout_contains("rolled back");
     home.exec("s", "x = 3; 1/0")
         .arg("--transactional")
         .run()
@@ -127,7 +127,7 @@ fn a_stopped_turn_is_told_and_taken_back() {
 }
 
 #[test]
-fn a_session_moves_in_one_file() {
+fn a_session_is_exported_and_imported_as_one_file() {
     let (home, other) = (Home::new(), Home::new());
     home.exec("s", "import numpy as np; a = np.arange(400_000)")
         .run()
@@ -160,7 +160,7 @@ fn a_session_moves_in_one_file() {
 }
 
 #[test]
-fn two_processes_cannot_have_one_session() {
+fn two_processes_cannot_use_one_session() {
     let home = Home::new();
     let mut first = home
         .exec("s", "print('begun', flush=True); input()")
@@ -180,7 +180,7 @@ fn two_processes_cannot_have_one_session() {
 }
 
 #[test]
-fn a_damaged_snapshot_is_refused_and_undo_goes_behind_it() {
+fn a_damaged_snapshot_is_an_error_and_undo_goes_back_past_it() {
     let home = Home::new();
     home.exec("s", "x = 1").run().success();
     home.exec("s", "x = 2").run().success();
@@ -198,7 +198,7 @@ fn a_damaged_snapshot_is_refused_and_undo_goes_behind_it() {
 }
 
 #[test]
-fn a_turn_costs_what_it_changes_and_any_can_be_gone_back_to() {
+fn a_turns_snapshot_has_its_changes_only_and_each_turn_can_be_restored() {
     let home = Home::new();
     let sizes = || {
         let entries = std::fs::read_dir(home.sessions().join("s")).unwrap();
@@ -238,7 +238,7 @@ fn a_turn_costs_what_it_changes_and_any_can_be_gone_back_to() {
             .success()
             .stdout(&format!("{n} {n} {n}\n"));
     }
-    // One that is damaged takes those along that lie over it, and no others.
+    // A damaged snapshot makes those based on it unusable, and no others.
     let path = home.sessions().join("t4/000003.snapshot");
     let bytes = std::fs::read(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
@@ -250,7 +250,7 @@ fn a_turn_costs_what_it_changes_and_any_can_be_gone_back_to() {
     home.exec("t12", &look).run().success().stdout("11 11 11\n");
     home.session(["undo", "t4", "3"]).run().success();
     home.exec("t4", &look).run().success().stdout("1 1 1\n");
-    // What the newest lies over stays, and what nobody needs goes.
+    // The snapshots that the newest one is based on stay; the others are removed.
     home.session(["gc", "--keep", "1"]).run().success();
     home.exec("s", &look).run().success().stdout("11 11 11\n");
     home.session(["fork", "s@3", "gone"])
@@ -260,7 +260,7 @@ fn a_turn_costs_what_it_changes_and_any_can_be_gone_back_to() {
 }
 
 #[test]
-fn a_strangers_records_cannot_lead_in_circles() {
+fn manipulated_records_cannot_form_cycles() {
     let home = Home::new();
     home.exec("s", "x = 1").run().success();
     home.exec("s", "x = 2").run().success();
@@ -273,23 +273,23 @@ fn a_strangers_records_cannot_lead_in_circles() {
         home.exec("s", "1")
             .run()
             .code(125)
-            .stderr_contains("lies over none that can be");
+            .stderr_contains("has an invalid base");
     }
 }
 
 #[test]
-fn what_is_no_name_is_refused() {
+fn invalid_names_are_errors() {
     let home = Home::new();
     for name in ["../x", ".hidden", "a/b", "", "a b", "x."] {
         home.exec(name, "pass")
             .run()
             .code(125)
-            .stderr_contains("no name for a session");
+            .stderr_contains("invalid session name");
     }
 }
 
 #[test]
-fn killed_at_any_moment_a_session_keeps_every_finished_turn() {
+fn a_killed_process_loses_no_finished_turn() {
     let home = Home::new();
     home.exec("s", "n = 0").run().success();
     let mut done = 0;
@@ -300,13 +300,13 @@ fn killed_at_any_moment_a_session_keeps_every_finished_turn() {
             .stdin(Stdio::null())
             .spawn()
             .unwrap();
-        // Spread over what such a run takes; wherever it hits, what follows holds.
+        // Spread over the duration of such a run. The assertions hold at any moment.
         std::thread::sleep(Duration::from_millis(round * 7 % 120));
         child.kill().unwrap();
         let finished = child.wait().unwrap().success();
-        let told = home.exec("s", "print(n)").run().success();
-        let n: u64 = told.stdout.trim().parse().unwrap();
-        // A turn may be committed, and its process killed before it could say so.
+        let printed = home.exec("s", "print(n)").run().success();
+        let n: u64 = printed.stdout.trim().parse().unwrap();
+        // A turn may be committed although its process was killed before it could report success.
         let least = done + u64::from(finished);
         assert!(
             (least..=done + 1).contains(&n),
@@ -317,7 +317,7 @@ fn killed_at_any_moment_a_session_keeps_every_finished_turn() {
 }
 
 #[test]
-fn mounts_are_no_part_of_a_session_and_are_granted_anew_each_time() {
+fn mounts_are_not_part_of_a_session_and_are_granted_for_each_run() {
     let home = Home::new();
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("f"), "host").unwrap();

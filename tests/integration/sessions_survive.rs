@@ -1,4 +1,4 @@
-//! What a named session comes through: kill -9, and a full disk.
+//! Named sessions after kill -9 and on a full disk.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use crate::support::{Codeact, codeact, exec, ready};
 
-/// So many turns the session has in the end.
+/// Number of turns that the session has at the end.
 const TURNS: u32 = 100;
 
 fn within(dir: &Path, command: Codeact) -> Codeact {
     command.host_env("CODEACT_SESSIONS", dir)
 }
 
-/// A REPL that runs `left` more turns of the session `s`, one after the other.
+/// Starts a REPL that runs `left` more turns of the session `s`.
 fn count_on(dir: &Path, left: u32) -> Child {
     use std::io::Write;
 
@@ -27,13 +27,13 @@ fn count_on(dir: &Path, left: u32) -> Child {
         .unwrap();
     let lines = "n += 1; a[n % 7] = n; _ = open('log', 'a').write(f'{n}\\n')\nprint(n)\n";
     let mut stdin = child.stdin.take().unwrap();
-    // Two turns for each number: one that changes the session, and one that tells.
+    // Two turns for each number: one changes the session, and one prints it.
     let _ = stdin.write_all(lines.repeat(left as usize / 2).as_bytes());
     child
 }
 
 #[test]
-fn a_hundred_turns_killed_at_random_moments_lose_none_that_was_finished() {
+fn processes_killed_at_random_moments_lose_no_finished_turn() {
     use std::io::Read;
 
     ready();
@@ -43,7 +43,7 @@ fn a_hundred_turns_killed_at_random_moments_lose_none_that_was_finished() {
     within(dir, exec().args(["--session", "s"]).code(begin))
         .run()
         .success();
-    // A fixed sequence of moments: what holds, holds wherever they fall.
+    // A fixed sequence of delays. The assertions hold at any moment.
     let mut random = 0x2545_F491_4F6C_DD1D_u64;
     let (mut n, mut kills) = (0, 0);
     while n < TURNS / 2 {
@@ -51,7 +51,7 @@ fn a_hundred_turns_killed_at_random_moments_lose_none_that_was_finished() {
         random ^= random << 13;
         random ^= random >> 7;
         random ^= random << 17;
-        // The later rounds live longer, so that it comes to an end on a slow machine as well.
+        // Later rounds have longer delays, so that the test terminates on a slow machine as well.
         std::thread::sleep(Duration::from_millis(random % (150 + 20 * kills)));
         let ended = child.try_wait().unwrap().is_some();
         child.kill().unwrap();
@@ -64,17 +64,24 @@ fn a_hundred_turns_killed_at_random_moments_lose_none_that_was_finished() {
             .unwrap();
         child.wait().unwrap();
         kills += u64::from(!ended);
-        // A number that was told had been committed by the turn before.
+        // A printed number was committed by the previous turn.
         let whole = out.rfind('\n').map_or("", |end| &out[..end]);
-        let told = whole.lines().last().map_or(n, |last| last.parse().unwrap());
+        let printed = whole.lines().last().map_or(n, |last| last.parse().unwrap());
         let look = "print(n, int(a.max()), len(open('log').read().split()))";
         let now = within(dir, exec().args(["--session", "s"]).code(look))
             .run()
             .success()
             .stdout;
         let now: Vec<u32> = now.split_whitespace().map(|n| n.parse().unwrap()).collect();
-        assert!(now[0] >= told, "{told} was told, and {} is there", now[0]);
-        assert!(now.iter().all(|part| *part == now[0]), "in parts: {now:?}");
+        assert!(
+            now[0] >= printed,
+            "{printed} was printed, and the session has {}",
+            now[0]
+        );
+        assert!(
+            now.iter().all(|part| *part == now[0]),
+            "inconsistent: {now:?}"
+        );
         n = now[0];
     }
     let listed = within(dir, codeact(["session", "log", "s"]))
@@ -85,7 +92,7 @@ fn a_hundred_turns_killed_at_random_moments_lose_none_that_was_finished() {
         "{}",
         listed.stdout
     );
-    // Nothing is left of those that were cut off, and each state can be gone back to.
+    // Nothing is left of the interrupted turns, and each state can be restored.
     within(dir, codeact(["session", "gc", "--keep", "1000"]))
         .run()
         .success();
@@ -98,8 +105,8 @@ fn a_hundred_turns_killed_at_random_moments_lose_none_that_was_finished() {
         .stdout("0\n");
 }
 
-/// A turn after the other on a disk of 4 MiB, on which something else leaves less and less room; then
-/// there is room again. Prints what the session holds at the end of each.
+/// Runs turns on a disk of 4 MiB with different amounts of free space. After each, frees the space and prints
+/// the state of the session.
 #[cfg(target_os = "linux")]
 const FULL_DISK: &str = r#"
 set -eu
@@ -120,10 +127,10 @@ done
 
 #[cfg(target_os = "linux")]
 #[test]
-fn a_turn_that_a_full_disk_has_no_room_for_is_told_and_loses_nothing() {
+fn a_turn_on_a_full_disk_is_an_error_and_loses_nothing() {
     ready();
     let disk = tempfile::tempdir().unwrap();
-    // In a mount namespace of its own; who is not root needs a user namespace for that as well.
+    // In its own mount namespace. Without root it needs a user namespace as well.
     let script = |flags: &str| {
         Command::new("unshare")
             .args([flags, "sh", "-c", FULL_DISK, "sh"])

@@ -1,9 +1,9 @@
-//! Snapshots as files: what comes back, and what is refused.
+//! Snapshots as files: restored state, and files that are rejected.
 
 use std::path::Path;
 
 use codeact::Sandbox;
-use codeact::sandbox::{Outcome, Session, Snapshot};
+use codeact::sandbox::{Outcome, Session, SessionOptions, Snapshot};
 use proptest::prelude::*;
 use sha2::{Digest, Sha256};
 
@@ -31,7 +31,9 @@ const LOOK: &str = "(int(big.sum()), next(numbers), gone.read(), os.stat('d/g').
     os.urandom(2).hex())";
 
 async fn saved(dir: &Path) -> (Session, std::path::PathBuf) {
-    let mut session = sandbox().session_seeded(Some(3)).unwrap();
+    let mut session = sandbox()
+        .session_with(&SessionOptions::new().seed(3))
+        .unwrap();
     run(&mut session, BEGIN).await;
     let path = dir.join("s.snapshot");
     session.checkpoint().unwrap().save(&path).unwrap();
@@ -39,10 +41,10 @@ async fn saved(dir: &Path) -> (Session, std::path::PathBuf) {
 }
 
 #[tokio::test]
-async fn a_session_goes_on_from_its_file_as_if_nothing_had_happened() {
+async fn a_session_continues_from_its_file() {
     let dir = tempfile::tempdir().unwrap();
     let (mut session, path) = saved(dir.path()).await;
-    // Another sandbox, as another process would have.
+    // A separate sandbox, as in another process.
     let other = Sandbox::new().await.unwrap();
     let snapshot = Snapshot::load(&other, &path).unwrap();
     assert_eq!(snapshot.turns(), 1);
@@ -62,7 +64,7 @@ async fn a_session_goes_on_from_its_file_as_if_nothing_had_happened() {
 }
 
 #[tokio::test]
-async fn what_is_no_whole_snapshot_is_refused_with_the_reason() {
+async fn an_invalid_snapshot_is_rejected_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let (_, path) = saved(dir.path()).await;
     let good = std::fs::read(&path).unwrap();
@@ -80,12 +82,12 @@ async fn what_is_no_whole_snapshot_is_refused_with_the_reason() {
     for len in [0, 10, 52, good.len() / 2, good.len() - 1] {
         let why = refused(&good[..len]);
         assert!(
-            why.contains("no snapshot") || why.contains("checksum"),
+            why.contains("not a snapshot") || why.contains("checksum"),
             "{len}: {why}"
         );
     }
     let mut newer = good.clone();
-    newer[16] = 9;
+    newer[MAGIC.len()] = 9;
     assert!(refused(&newer).contains("format 9"), "{}", refused(&newer));
     let other_pack = rebuilt(&good, |body| {
         let at = body.windows(8).position(|w| w == b"\"pack\":\"").unwrap() + 8;
@@ -96,7 +98,7 @@ async fn what_is_no_whole_snapshot_is_refused_with_the_reason() {
 }
 
 #[tokio::test]
-async fn a_snapshot_larger_than_the_limits_is_refused() {
+async fn a_snapshot_that_exceeds_the_limits_is_rejected() {
     let dir = tempfile::tempdir().unwrap();
     let (_, path) = saved(dir.path()).await;
     let small = sandbox_with(|limits| limits.file_bytes = 1 << 20);
@@ -110,11 +112,21 @@ async fn a_snapshot_larger_than_the_limits_is_refused() {
     assert!(why.contains("of memory"), "{why}");
 }
 
-/// The snapshot with another body, its checksum made anew: what a stranger would send.
+/// Start of the file: a name and the version.
+const MAGIC: &[u8] = b"CODEACT SNAPSHOT";
+
+/// Splits a snapshot into the bytes before the body and the body, without the checksum at the end.
+fn split(good: &[u8]) -> (&[u8], Vec<u8>) {
+    let (signed, _checksum) = good.split_at(good.len() - <Sha256 as Digest>::output_size());
+    let (begin, body) = signed.split_at(MAGIC.len() + size_of::<u32>());
+    (begin, zstd::decode_all(body).unwrap())
+}
+
+/// Returns the snapshot with a changed body and a valid checksum, as an attacker would make it.
 fn rebuilt(good: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
-    let mut body = zstd::decode_all(&good[20..good.len() - 32]).unwrap();
+    let (begin, mut body) = split(good);
     change(&mut body);
-    let mut bytes = good[..20].to_vec();
+    let mut bytes = begin.to_vec();
     bytes.extend(zstd::encode_all(&body[..], 1).unwrap());
     let hash = Sha256::digest(&bytes);
     bytes.extend_from_slice(&hash);
@@ -122,14 +134,14 @@ fn rebuilt(good: &[u8], change: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
 }
 
 #[test]
-fn a_strangers_snapshot_is_refused_or_runs_in_the_sandbox() {
+fn a_manipulated_snapshot_is_rejected_or_runs_in_the_sandbox() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .build()
         .unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (_, path) = runtime.block_on(saved(dir.path()));
     let good = std::fs::read(&path).unwrap();
-    let body = zstd::decode_all(&good[20..good.len() - 32]).unwrap();
+    let (_, body) = split(&good);
     let head = u64::from_le_bytes(body[..8].try_into().unwrap()) as usize;
     let sandbox = sandbox_with(|limits| limits.wall = std::time::Duration::from_secs(1));
     let places = prop_oneof![0..8 + head, 8 + head..body.len()];
@@ -143,7 +155,7 @@ fn a_strangers_snapshot_is_refused_or_runs_in_the_sandbox() {
                     match kind {
                         0 => body[at] = byte,
                         1 => body.truncate(at),
-                        // A number in the head becomes another.
+                        // Replaces a number in the head.
                         _ => {
                             let end = body.len().min(8 + head);
                             let digits = (at.min(end)..end).find(|i| body[*i].is_ascii_digit());
@@ -164,7 +176,7 @@ fn a_strangers_snapshot_is_refused_or_runs_in_the_sandbox() {
             let path = dir.path().join("strange");
             std::fs::write(&path, &bad).unwrap();
             if let Ok(snapshot) = Snapshot::load(&sandbox, &path) {
-                // Whatever it does in there, it is an outcome.
+                // Every outcome and every error is allowed. The test checks that nothing panics.
                 let mut session = snapshot.session();
                 let _ = runtime.block_on(session.run("import os; os.listdir('.'); 1"));
                 let _ = session.changes();
@@ -175,4 +187,7 @@ fn a_strangers_snapshot_is_refused_or_runs_in_the_sandbox() {
             Ok(())
         })
         .unwrap();
+    // The host and the sandbox still work.
+    let mut session = sandbox.session().unwrap();
+    assert_eq!(runtime.block_on(run(&mut session, "6 * 7")), "42");
 }

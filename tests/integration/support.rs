@@ -1,4 +1,6 @@
-//! A fluent builder around the real binary, and one sandbox that the library's tests share.
+//! A builder of command lines, and the sandbox that tests of the library share.
+
+#![allow(clippy::unwrap_used, reason = "a panic is how a test helper fails")]
 
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -10,16 +12,16 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use codeact::Sandbox;
-use codeact::sandbox::{Execution, Limits};
+use codeact::sandbox::{Execution, Limits, Toolbox};
 
-/// After this a run is a hang, and is killed.
+/// A process that runs longer counts as hanging and is killed.
 const HANG: Duration = Duration::from_secs(600);
-/// The wall time of code whose test gives none: on a machine that is busy, the default is too short for some.
+/// Wall time of code whose test sets none. The default is too short on a busy machine.
 const WALL: Duration = Duration::from_secs(300);
-/// The first use of a machine installs the pack and compiles it.
+/// Time limit of the first run on a machine, which installs and compiles the pack.
 const FIRST_USE: Duration = Duration::from_secs(15 * 60);
 
-/// Variables that would send a test to somebody's model or change what the binary does.
+/// Prefixes of environment variables that configure a model or the command. Tests remove them.
 const FOREIGN: [&str; 9] = [
     "OPENAI_",
     "OLLAMA_",
@@ -32,7 +34,7 @@ const FOREIGN: [&str; 9] = [
     "RUST_LOG",
 ];
 
-/// Makes sure the pack is there, once per test process, before anything is measured by [`HANG`].
+/// Installs the pack if it is missing, once in a test process, so that [`HANG`] applies to later runs only.
 pub fn ready() {
     static READY: OnceLock<()> = OnceLock::new();
     READY.get_or_init(|| {
@@ -41,18 +43,18 @@ pub fn ready() {
     });
 }
 
-/// `codeact exec`.
+/// Returns `codeact exec`.
 pub fn exec() -> Codeact {
     ready();
     Codeact::bare(["exec"])
 }
 
-/// `codeact` with `args` and nothing else; does not need the pack.
+/// Returns `codeact` with `args`. Does not need the pack.
 pub fn codeact<'a>(args: impl IntoIterator<Item = &'a str>) -> Codeact {
     Codeact::bare(args)
 }
 
-/// A command line being put together.
+/// Builds and runs a command line.
 pub struct Codeact {
     command: Command,
     args: Vec<OsString>,
@@ -94,7 +96,7 @@ impl Codeact {
         self
     }
 
-    /// A variable of the *host's* environment.
+    /// Sets a variable in the environment of the command (not of the guest).
     pub fn host_env(mut self, name: &str, value: impl Into<OsString>) -> Self {
         self.command.env(name, value.into());
         self
@@ -105,42 +107,42 @@ impl Codeact {
         self
     }
 
-    pub fn run(self) -> Done {
+    pub fn run(self) -> FinishedCommand {
         self.finish(HANG)
     }
 
-    /// As [`Codeact::run`], with another time after which it counts as a hang.
-    pub fn run_within(self, hang: Duration) -> Done {
+    /// As [`Codeact::run`], with another limit of its run time.
+    pub fn run_within(self, hang: Duration) -> FinishedCommand {
         self.finish(hang)
     }
 
-    /// Runs it with `--json` and reads the object.
+    /// Runs it with `--json` and parses the output.
     pub fn json(self) -> serde_json::Value {
         let done = self.arg("--json").run();
         done.json()
     }
 
-    fn finish(mut self, limit: Duration) -> Done {
+    fn finish(mut self, limit: Duration) -> FinishedCommand {
         let input = self.stdin.take();
-        let live = self.spawn();
-        if let (Some(bytes), Some(mut stdin)) = (input, live.stdin) {
+        let command = self.spawn();
+        if let (Some(bytes), Some(mut stdin)) = (input, command.stdin) {
             std::thread::spawn(move || {
-                // The code may end without reading it all.
+                // The code may exit without reading everything.
                 let _ = stdin.write_all(&bytes);
             });
         }
-        let exit = wait(live.child, limit);
-        let stdout = String::from_utf8(live.stdout_rest.join().unwrap()).unwrap();
-        let stderr = live.stderr.join().unwrap();
-        Done {
+        let exit = wait(command.child, limit);
+        let stdout = String::from_utf8(command.stdout_rest.join().unwrap()).unwrap();
+        let stderr = command.stderr.join().unwrap();
+        FinishedCommand {
             stdout,
             stderr,
             exit: exit.code(),
         }
     }
 
-    /// Starts it and hands out its streams.
-    pub fn spawn(mut self) -> Live {
+    /// Starts the process.
+    pub fn spawn(mut self) -> RunningCommand {
         let timed = self.args.iter().any(|arg| arg == "--timeout");
         if self.args.first().is_some_and(|arg| arg == "exec") && !timed {
             let wall = format!("--timeout={}s", WALL.as_secs());
@@ -173,7 +175,7 @@ impl Codeact {
             let _ = stderr.read_to_end(&mut all);
             String::from_utf8_lossy(&all).into_owned()
         });
-        Live {
+        RunningCommand {
             child,
             stdin,
             lines: first_lines,
@@ -183,8 +185,8 @@ impl Codeact {
     }
 }
 
-/// A running child.
-pub struct Live {
+/// A running process.
+pub struct RunningCommand {
     child: Child,
     stdin: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -192,12 +194,12 @@ pub struct Live {
     stderr: JoinHandle<String>,
 }
 
-impl Live {
-    /// The next line it writes to stdout, with its newline.
+impl RunningCommand {
+    /// Waits for the next line of stdout. Returns it with its newline.
     pub fn line(&mut self) -> String {
         self.lines.recv_timeout(HANG).unwrap_or_else(|e| {
             let _ = self.child.kill();
-            panic!("no line from the child: {e}")
+            panic!("the process wrote no line: {e}")
         })
     }
 
@@ -219,11 +221,11 @@ impl Live {
         assert!(status.success());
     }
 
-    /// Waits for its end with stdin still open.
-    pub fn end(self) -> Done {
+    /// Waits for its exit, with stdin still open.
+    pub fn end(self) -> FinishedCommand {
         let exit = wait(self.child, HANG);
         drop(self.stdin);
-        Done {
+        FinishedCommand {
             stdout: String::from_utf8(self.stdout_rest.join().unwrap()).unwrap(),
             stderr: self.stderr.join().unwrap(),
             exit: exit.code(),
@@ -240,21 +242,21 @@ fn wait(mut child: Child, limit: Duration) -> ExitStatus {
         if Instant::now() > deadline {
             let _ = child.kill();
             let _ = child.wait();
-            panic!("the binary hung and was killed after {limit:?}");
+            panic!("the process was killed after {limit:?}");
         }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// A child that ended.
+/// The output and exit code of a process.
 #[derive(Debug)]
-pub struct Done {
+pub struct FinishedCommand {
     pub stdout: String,
     pub stderr: String,
     pub exit: Option<i32>,
 }
 
-impl Done {
+impl FinishedCommand {
     #[track_caller]
     pub fn success(self) -> Self {
         self.code(0)
@@ -339,39 +341,42 @@ impl Done {
     }
 }
 
-/// The folder `tests/cases`.
+/// Returns the folder `tests/cases`.
 pub fn cases_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases")
 }
 
-/// One sandbox with every default, shared by the whole process: so that its slots are used again
-/// by whoever comes next.
+/// Returns a sandbox with default settings. All tests of the process share it, so that its slots are reused.
 pub fn sandbox() -> Sandbox {
     static SHARED: OnceLock<Sandbox> = OnceLock::new();
     SHARED.get_or_init(|| sandbox_with(|_| ())).clone()
 }
 
-/// A sandbox of its own, with other limits.
+/// Returns a sandbox that shares the engine of [`sandbox`] and has `tools`.
+pub fn sandbox_with_tools(tools: impl Toolbox) -> Sandbox {
+    sandbox().derive().tools(tools).build().expect("a sandbox")
+}
+
+/// Returns a separate sandbox with changed limits.
 pub fn sandbox_with(change: impl FnOnce(&mut Limits)) -> Sandbox {
     ready();
     let builder = Sandbox::builder().limits(limits(change));
-    // On a thread of its own: the caller may be inside an async runtime.
-    std::thread::spawn(move || block_on(builder.build()))
+    // On a separate thread: the caller may be inside an async runtime.
+    std::thread::spawn(move || builder.build_blocking())
         .join()
         .unwrap()
         .expect("a sandbox")
 }
 
-/// The default limits, changed.
+/// Returns the default limits with changes.
 pub fn limits(change: impl FnOnce(&mut Limits)) -> Limits {
-    let mut limits = Limits::default();
-    // Far above what any test takes, also on a busy machine.
-    limits.wall = WALL;
+    // Far above the run time of any test, also on a busy machine.
+    let mut limits = Limits::new().with_wall(WALL);
     change(&mut limits);
     limits
 }
 
-/// Drives `future` on a runtime of its own.
+/// Runs `future` on a new runtime.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -380,13 +385,13 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         .block_on(future)
 }
 
-/// What an execution left, for a failing assertion.
+/// Formats an execution for the message of a failed assertion.
 pub fn shown(e: &Execution) -> String {
     let text: String = format!("{e:#?}").chars().take(4000).collect();
     text
 }
 
-/// Asserts that `e` completed and tells its result.
+/// Asserts that `e` completed, and returns its result.
 #[track_caller]
 pub fn result(e: &Execution) -> &str {
     assert_eq!(
@@ -398,11 +403,40 @@ pub fn result(e: &Execution) -> &str {
     e.result.as_deref().unwrap_or("None")
 }
 
-/// Asserts that `e` ended with an exception of class `kind` and tells its message.
+/// Asserts that `e` ended with an exception of class `kind`, and returns its message.
 #[track_caller]
 pub fn raised<'a>(e: &'a Execution, kind: &str) -> &'a str {
     match &e.outcome {
         codeact::sandbox::Outcome::Raised(error) if error.kind == kind => &error.message,
         _ => panic!("expected {kind}: {}", shown(e)),
     }
+}
+
+/// Returns the path of a CPython 3.12 or later. Prefers 3.13, which made the `.out` files of `tests/cases`.
+pub fn native_python() -> Option<PathBuf> {
+    let mut names: Vec<PathBuf> = ["3.13", "3.14", "3.15", "3.12", "3"]
+        .map(|version| format!("python{version}").into())
+        .to_vec();
+    let pyenv = std::env::home_dir()?.join(".pyenv/versions");
+    let mut installed: Vec<_> = std::fs::read_dir(pyenv)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path().join("bin/python3")))
+        .collect();
+    installed.sort();
+    names.extend(installed);
+    let mut found: Vec<_> = names.iter().filter_map(|name| probe(name)).collect();
+    found.sort_by_key(|(version, _)| version.abs_diff(13));
+    found.into_iter().next().map(|(_, path)| path)
+}
+
+/// Returns the minor version and the real path of `python`, as it reports them: it may be a shim without a target.
+fn probe(python: &Path) -> Option<(u32, PathBuf)> {
+    let script = "import sys
+if sys.implementation.name == 'cpython' and sys.version_info >= (3, 12):
+    print(sys.version_info.minor, sys.executable)";
+    let output = Command::new(python).args(["-c", script]).output().ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    let (minor, path) = text.trim().split_once(' ')?;
+    Some((minor.parse().ok()?, path.into()))
 }

@@ -1,14 +1,14 @@
-//! What the command says, pinned word by word: `texts_*` hold the snapshots' tests.
+//! Snapshot tests of all texts of the command. The modules `texts_*` have the tests.
 //!
-//! A test writes a [`Page`]: command lines, each with its exit code and what it has written. What varies
-//! from run to run or from machine to machine is redacted, by `texts_redaction` and [`Page::hide`]; all
-//! else is compared as it is with `snapshots/NAME.snap`. `INSTA_UPDATE=always` writes the snapshots anew.
+//! A test writes a [`Page`]: command lines, each with its exit code and its output. Parts that vary from run to
+//! run or from machine to machine are redacted by `texts_redaction` and [`Page::hide`]; the rest is compared with
+//! `snapshots/NAME.snap`. `INSTA_UPDATE=always` updates the snapshots.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use crate::model_server::{Exchange, KEY, ModelServer, run};
-use crate::support::{Codeact, Done, codeact, ready};
+use crate::support::{Codeact, FinishedCommand, codeact, ready};
 use crate::texts_redaction as redaction;
 
 /// Variables that would choose a model; an empty one counts as not set.
@@ -31,7 +31,7 @@ const CHOOSING: [&str; 16] = [
     "LLAMA_API_KEY",
 ];
 
-/// Variables that would send requests to this machine elsewhere.
+/// Variables that would redirect requests to this machine.
 const PROXIES: [&str; 6] = [
     "http_proxy",
     "HTTP_PROXY",
@@ -41,17 +41,17 @@ const PROXIES: [&str; 6] = [
     "ALL_PROXY",
 ];
 
-/// Command lines and what came of them, in a folder of their own.
+/// Command lines and their outputs, in a temporary folder.
 pub struct Page {
     text: String,
     home: tempfile::TempDir,
-    /// What a machine chose, and what is shown instead of it; the first goes first.
+    /// Texts that depend on the machine, and their replacements, in order.
     hidden: Vec<(String, String)>,
     variables: Vec<(String, OsString)>,
 }
 
 impl Page {
-    /// For commands that need no pack.
+    /// Returns a page for commands that need no pack.
     pub fn new() -> Self {
         let home = tempfile::tempdir().expect("a folder for the test");
         let mut page = Self {
@@ -80,13 +80,13 @@ impl Page {
         page
     }
 
-    /// For commands that run code.
+    /// Returns a page for commands that run code.
     pub fn with_pack() -> Self {
         ready();
         Self::new()
     }
 
-    /// The folder in which every command runs.
+    /// Returns the folder in which every command runs.
     pub fn dir(&self) -> PathBuf {
         self.home.path().to_owned()
     }
@@ -95,7 +95,7 @@ impl Page {
         self.home.path().join(name)
     }
 
-    /// Writes a file, and the folder that it lies in.
+    /// Writes a file, and creates its folder.
     pub fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
         let path = self.path(name);
         let folder = path.parent().expect("a file lies in a folder");
@@ -107,7 +107,7 @@ impl Page {
         std::fs::read_to_string(self.path(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
     }
 
-    /// Writes a shell script that can be run.
+    /// Writes an executable shell script.
     pub fn script(&self, name: &str, text: &str) {
         use std::os::unix::fs::PermissionsExt;
         self.write(name, format!("#!/bin/sh\n{text}"));
@@ -115,22 +115,22 @@ impl Page {
         std::fs::set_permissions(self.path(name), mode).expect("the script can be made executable");
     }
 
-    /// Shows `name` wherever `text` would be.
+    /// Replaces `text` by `name` in the page.
     pub fn hide(&mut self, text: &str, name: &str) {
         self.hidden.push((text.to_owned(), name.to_owned()));
     }
 
-    /// A variable of the environment of all commands that follow.
+    /// Sets an environment variable of all later commands.
     pub fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.variables.push((name.to_owned(), value.into()));
     }
 
     /// Runs a command line.
-    pub fn run(&mut self, args: &[&str]) -> Done {
+    pub fn run(&mut self, args: &[&str]) -> FinishedCommand {
         self.run_with(args, |command| command)
     }
 
-    /// Runs many.
+    /// Runs several command lines.
     pub fn run_all(&mut self, lines: &[&[&str]]) {
         for args in lines {
             self.run(args);
@@ -138,70 +138,74 @@ impl Page {
     }
 
     /// Runs a command line with `input` on stdin.
-    pub fn typed(&mut self, args: &[&str], input: &str) -> Done {
+    pub fn typed(&mut self, args: &[&str], input: &str) -> FinishedCommand {
         let command = self.command(codeact(args.iter().copied())).stdin(input);
-        self.said(&line(args), Some(input), command)
+        self.run_and_add(&line(args), Some(input), command)
     }
 
-    /// Runs a command line as `change` has it; that is not shown.
-    pub fn run_with(&mut self, args: &[&str], change: impl FnOnce(Codeact) -> Codeact) -> Done {
+    /// Runs a command line with `change`, which the page does not show.
+    pub fn run_with(
+        &mut self,
+        args: &[&str],
+        change: impl FnOnce(Codeact) -> Codeact,
+    ) -> FinishedCommand {
         let command = change(self.command(codeact(args.iter().copied())));
-        self.said(&line(args), None, command)
+        self.run_and_add(&line(args), None, command)
     }
 
-    /// Runs a command line, and presses Ctrl-C when it has written `line`.
-    pub fn interrupted(&mut self, args: &[&str], line: &str) -> Done {
-        let mut live = self.command(codeact(args.iter().copied())).spawn();
-        assert_eq!(live.line(), line);
-        live.interrupt();
-        let done = live.end();
+    /// Runs a command line and interrupts it once it has written `line`.
+    pub fn interrupted(&mut self, args: &[&str], line: &str) -> FinishedCommand {
+        let mut command = self.command(codeact(args.iter().copied())).spawn();
+        assert_eq!(command.line(), line);
+        command.interrupt();
+        let done = command.end();
         self.done(&self::line(args), None, &done);
         done
     }
 
-    /// Runs `codeact exec` with code that tries each of `lines`, after the line `before`, and prints what
-    /// comes of it.
-    pub fn tried(&mut self, args: &[&str], before: &str, lines: &[&str]) -> Done {
+    /// Runs `codeact exec` with code that tries each of `lines`, after the line `before`, and prints the
+    /// results.
+    pub fn tried(&mut self, args: &[&str], before: &str, lines: &[&str]) -> FinishedCommand {
         self.write("tries.py", tries(before, lines));
         self.run(&[&["exec", "tries.py"], args].concat())
     }
 
-    /// Runs `codeact exec --json`, and shows the object in many lines.
-    pub fn run_json(&mut self, args: &[&str]) -> Done {
+    /// Runs `codeact exec --json`, and shows the formatted object.
+    pub fn run_json(&mut self, args: &[&str]) -> FinishedCommand {
         let mut done = self.command(codeact(args.iter().copied())).run();
         done.stdout = format!("{:#}\n", done.json());
         self.done(&line(args), None, &done);
         done
     }
 
-    /// Runs `codeact run TASK ARGS` with a model that says what `script` has.
+    /// Runs `codeact run TASK ARGS` with the model of `script`.
     pub fn solve(
         &mut self,
         task: &str,
         args: &[&str],
         script: impl IntoIterator<Item = Exchange>,
-    ) -> Done {
+    ) -> FinishedCommand {
         let server = ModelServer::start(script);
         self.hide_port(&server.origin);
         let command = self.command(run(&server, task).args(args.iter().copied()));
         let shown: Vec<&str> = ["run", task].iter().chain(args).copied().collect();
-        let done = self.said(&line(&shown), None, command.host_env("OPENAI_API_KEY", KEY));
+        let done = self.run_and_add(&line(&shown), None, command.host_env("OPENAI_API_KEY", KEY));
         server.done();
         done
     }
 
-    /// The port of a server of the test's own.
+    /// Hides the port of a server of the test.
     pub fn hide_port(&mut self, origin: &str) {
         let (_, port) = origin.rsplit_once(':').expect("an address has a port");
         self.hide(&format!(":{port}"), ":<port>");
     }
 
-    /// A part that is no command's output, e.g. what a model was sent.
+    /// Adds a part that is not the output of a command, e.g. a request to the model.
     pub fn part(&mut self, title: &str, text: &str) {
         self.text += &format!("## {title}\n{}\n\n", text.trim_end_matches('\n'));
     }
 
-    /// `command` with the page's folder and variables.
+    /// Returns `command` with the page's folder and variables.
     pub fn command(&self, command: Codeact) -> Codeact {
         let command = command.cwd(self.home.path());
         (self.variables.iter()).fold(command, |command, (name, value)| {
@@ -209,13 +213,18 @@ impl Page {
         })
     }
 
-    fn said(&mut self, line: &str, input: Option<&str>, command: Codeact) -> Done {
+    fn run_and_add(
+        &mut self,
+        line: &str,
+        input: Option<&str>,
+        command: Codeact,
+    ) -> FinishedCommand {
         let done = command.run();
         self.done(line, input, &done);
         done
     }
 
-    fn done(&mut self, line: &str, input: Option<&str>, done: &Done) {
+    fn done(&mut self, line: &str, input: Option<&str>, done: &FinishedCommand) {
         let exit = done.exit.map_or("none".to_owned(), |code| code.to_string());
         self.text += &format!("$ codeact {line}\n");
         self.section("stdin", input.unwrap_or_default());
@@ -247,13 +256,13 @@ impl Page {
     }
 }
 
-/// The command line as it would be typed.
+/// Returns the command line as a user types it.
 fn line(args: &[&str]) -> String {
     let quoted = shlex::try_join(args.iter().copied());
     quoted.unwrap_or_else(|e| panic!("{args:?} cannot be typed: {e}"))
 }
 
-/// Code that tries each of `lines`, and prints what comes of it.
+/// Returns code that tries each of `lines` and prints the results.
 fn tries(before: &str, lines: &[&str]) -> String {
     let mut code = format!(
         "{before}\ndef told(e):\n    notes = getattr(e, '__notes__', [])\n    \

@@ -1,9 +1,9 @@
-//! What is said of command lines and files that are wrong.
+//! Texts of invalid command lines and files.
 
 use crate::texts::Page;
 
 #[test]
-fn wrong_command_lines() {
+fn usage_errors() {
     let mut page = Page::new();
     page.run_all(&[
         &[],
@@ -41,7 +41,7 @@ fn wrong_command_lines() {
 }
 
 #[test]
-fn wrong_times_and_sizes() {
+fn invalid_times_and_sizes() {
     let mut page = Page::new();
     for (option, values) in [
         (
@@ -53,15 +53,15 @@ fn wrong_times_and_sizes() {
             &["", "M", "-1", "1.5M", "99999999999G", "3X"],
         ),
         ("--max-output", &["lots"]),
-        ("--max-door-bytes", &["5Q"]),
+        ("--max-host-call-bytes", &["5Q"]),
         ("--max-file-bytes", &["x"]),
         ("--fuel", &["1M", "-1"]),
-        ("--max-door-calls", &["x"]),
+        ("--max-host-calls", &["x"]),
         ("--max-files", &["x"]),
         ("--max-open-files", &["-3"]),
     ] {
         for value in values {
-            // Not `exec`: it gets a time that suits slow machines.
+            // Not `exec`, to which the support module adds a timeout.
             page.run(&["demo", &format!("{option}={value}")]);
         }
     }
@@ -69,7 +69,7 @@ fn wrong_times_and_sizes() {
 }
 
 #[test]
-fn wrong_values_of_options() {
+fn invalid_values_of_options() {
     let mut page = Page::new();
     for (option, values) in [
         ("--env", &["x", "=x"][..]),
@@ -133,7 +133,7 @@ fn files_that_cannot_be_run() {
 }
 
 #[test]
-fn mounts_that_cannot_be() {
+fn invalid_mounts() {
     let mut page = Page::with_pack();
     page.write("data/a.txt", "one\n");
     page.write("data/sub/b.txt", "two\n");
@@ -162,7 +162,7 @@ fn mounts_that_cannot_be() {
 }
 
 #[test]
-fn packs_that_are_not_there() {
+fn missing_packs() {
     let mut page = Page::new();
     let empty = page.path("empty");
     page.set("CODEACT_HOME", empty);
@@ -187,7 +187,7 @@ fn packs_that_are_not_there() {
 }
 
 #[test]
-fn folders_that_no_pack_can_be_kept_in() {
+fn unusable_pack_folders() {
     use std::os::unix::fs::PermissionsExt;
     let mut page = Page::new();
     page.write("plain", "no folder");
@@ -238,7 +238,7 @@ fn packages_that_cannot_be_added() {
 }
 
 #[test]
-fn files_that_are_in_the_way_of_what_is_saved() {
+fn existing_files_in_the_output_folder() {
     let mut page = Page::with_pack();
     page.write("there/left.txt", "mine\n");
     page.write("plain", "no folder\n");
@@ -255,7 +255,7 @@ fn files_that_are_in_the_way_of_what_is_saved() {
 }
 
 #[test]
-fn limits_that_leave_no_room() {
+fn limits_that_are_too_low() {
     let mut page = Page::with_pack();
     page.run_all(&[
         &["exec", "-c", "1", "--max-memory", "1M"],

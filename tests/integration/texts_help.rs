@@ -1,8 +1,8 @@
-//! Every `--help` and `-h`, and what the prompt's `:help` tells.
+//! Texts of every `--help` and `-h`, and of `:help` in the REPL.
 
 use crate::texts::Page;
 
-/// The long and the short help of each of `commands`, a line of words each.
+/// Pins the long and the short help of each of `commands`.
 fn pinned(name: &str, commands: &[&str]) {
     let mut page = Page::new();
     for command in commands {

@@ -1,11 +1,11 @@
-//! What is said of MCP servers and of the files that name them.
+//! Texts about MCP servers and their configuration files.
 
 use std::path::Path;
 
 use crate::texts::Page;
 use crate::texts_net::Web;
 
-/// A copy of the scripted server, so that no path of this machine is in a command line.
+/// Returns a page with a copy of the scripted server, so that command lines contain no path of this machine.
 fn with_server() -> Page {
     let page = Page::with_pack();
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers/mcp_server.py");
@@ -15,7 +15,7 @@ fn with_server() -> Page {
 }
 
 #[test]
-fn files_of_servers_that_are_wrong() {
+fn invalid_configuration_files() {
     let mut page = Page::new();
     page.run(&["tools", "--no-mcp-config", "--mcp-config", "missing.json"]);
     for text in [
@@ -48,7 +48,7 @@ fn files_of_servers_that_are_wrong() {
 }
 
 #[test]
-fn servers_that_are_not_there() {
+fn servers_that_fail() {
     let mut page = with_server();
     for server in [
         "s=/no/such/server --here",
@@ -79,7 +79,7 @@ fn servers_that_are_not_there() {
 }
 
 #[test]
-fn servers_that_are_there() {
+fn servers_that_work() {
     let mut page = with_server();
     page.run(&[
         "tools",

@@ -1,4 +1,4 @@
-//! What `codeact run` says when there is no model, or one that fails.
+//! Texts of `codeact run` without a model, or with one that fails.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use crate::texts::Page;
 const ANSWER: &str = "The answer.\n```python\nfinal_answer({'a': 1})\n```";
 const NO_FILE: &str = "--no-mcp-config";
 
-/// The variables that say where this machine's servers are.
+/// The variables with the addresses of local servers.
 const LOCAL: [&str; 4] = [
     "OLLAMA_HOST",
     "LLAMACPP_BASE_URL",
@@ -58,7 +58,7 @@ fn without_a_model() {
 }
 
 #[test]
-fn tasks_that_are_none() {
+fn empty_tasks() {
     let mut page = Page::with_pack();
     page.write(
         "never.json",
@@ -104,9 +104,9 @@ fn a_model_that_refuses() {
 }
 
 #[test]
-fn a_model_that_is_not_named_or_not_there() {
+fn a_model_that_is_not_configured_or_missing() {
     let mut page = Page::with_pack();
-    // Nobody listens at the lowest port.
+    // No process listens at the lowest port.
     page.run(&[
         "run",
         "t",
@@ -136,7 +136,7 @@ fn a_model_that_is_not_named_or_not_there() {
     page.pinned("model_not_there");
 }
 
-/// As [`Page::solve`], but exchanges may be left.
+/// As [`Page::solve`], but exchanges may stay unused.
 fn refused(page: &mut Page, script: impl IntoIterator<Item = Exchange>) {
     let server = ModelServer::start(script);
     page.hide_port(&server.origin);
@@ -158,26 +158,26 @@ fn a_model_that_fails_once() {
     page.pinned("model_fails_once");
 }
 
-/// A server that answers whatever is asked with `bytes`.
+/// Starts a server that responds to each request with `bytes`.
 fn always(bytes: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let origin = format!(
         "http://{}",
         listener.local_addr().expect("it has an address")
     );
-    // It ends with the test process.
+    // The thread ends with the test process.
     std::thread::spawn(move || {
         for mut socket in listener.incoming().flatten() {
             let mut seen = Vec::new();
             let mut buffer = [0; 16 << 10];
-            // The whole request, or the client sees a reset connection: its head tells its length.
+            // Reads the whole request, otherwise the client sees a reset connection. The head has the length.
             while !is_whole(&seen) {
                 match socket.read(&mut buffer) {
                     Ok(n @ 1..) => seen.extend_from_slice(&buffer[..n]),
                     _ => break,
                 }
             }
-            // The client may leave when it has seen enough.
+            // The client may close the connection early.
             let _ = socket.write_all(bytes);
         }
     });

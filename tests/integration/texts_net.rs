@@ -1,4 +1,4 @@
-//! What is said of the network and of secrets.
+//! Texts about the network and secrets.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,13 +8,13 @@ use crate::texts::Page;
 
 const IMPORTS: &str = "import os, socket, urllib.request";
 
-/// Python that asks for `url`.
+/// Returns Python code that requests `url`.
 fn get(url: &str) -> String {
     format!("urllib.request.urlopen({url:?}, timeout=60).read()")
 }
 
 #[test]
-fn secrets_and_hosts_that_cannot_be() {
+fn invalid_secrets_and_hosts() {
     let mut page = Page::with_pack();
     page.set("SHORT_TOKEN", "x");
     page.set("LINES_TOKEN", "one-long-line\nanother-long-line");
@@ -83,10 +83,10 @@ fn requests_that_are_not_made() {
     page.pinned("net_requests");
 }
 
-/// A web server of the tests, on a port of this machine.
+/// A web server on a local port.
 pub struct Web {
     child: Child,
-    /// Open as long as it runs: it writes more than its port.
+    /// Stays open while the server runs, because it writes more than its port.
     _stdout: BufReader<ChildStdout>,
     pub origin: String,
 }
@@ -116,14 +116,14 @@ impl Web {
 
 impl Drop for Web {
     fn drop(&mut self) {
-        // One that has ended by itself needs no end.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
 #[test]
-fn requests_that_are_answered_badly() {
+fn requests_with_invalid_responses() {
     let mut page = Page::with_pack();
     let web = Web::start("http_server.py", &[]);
     page.hide_port(&web.origin);

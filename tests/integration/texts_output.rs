@@ -1,9 +1,9 @@
-//! What `codeact exec` says of how code ended and of what it left.
+//! Texts of `codeact exec`: outcomes, displays, files and changes.
 
-use crate::support::Done;
+use crate::support::FinishedCommand;
 use crate::texts::Page;
 
-/// Code whose ending is the same everywhere, and options.
+/// Code with a deterministic outcome, and options.
 const ENDINGS: [(&str, &[&str]); 14] = [
     ("print('out')\n40 + 2", &[]),
     ("def f(x):\n    return 1 / x\nf(0)", &[]),
@@ -28,7 +28,7 @@ const ENDINGS: [(&str, &[&str]); 14] = [
 ];
 
 #[test]
-fn endings_for_people() {
+fn outcomes_as_text() {
     let mut page = Page::with_pack();
     for (code, options) in ENDINGS {
         page.run(&[&["exec", "-c", code], options].concat());
@@ -37,7 +37,7 @@ fn endings_for_people() {
 }
 
 #[test]
-fn endings_as_json() {
+fn outcomes_as_json() {
     let mut page = Page::with_pack();
     for (code, options) in ENDINGS {
         page.run_json(&[&["exec", "--json", "-c", code], options].concat());
@@ -58,7 +58,7 @@ fn a_file_and_its_arguments() {
 }
 
 #[test]
-fn pictures_and_files_that_are_left() {
+fn displays_and_files() {
     let mut page = Page::with_pack();
     let code = "import matplotlib.pyplot as plt\nplt.plot([1, 2])\nplt.show()\nopen('a b.txt', 'w').write('x')";
     page.run_all(&[
@@ -71,7 +71,7 @@ fn pictures_and_files_that_are_left() {
     page.pinned("exec_pictures");
 }
 
-/// Adds, changes and removes each kind of thing in `/m` and in the home folder.
+/// Adds, changes and removes each kind of file in `/m` and in the home folder.
 const CHANGES: &str = "import os
 open('/m/a.txt', 'a').write('three\\n')
 os.remove('/m/gone.txt')
@@ -90,7 +90,7 @@ fn with_data() -> Page {
 }
 
 #[test]
-fn a_diff_of_what_was_changed() {
+fn a_diff_of_changes() {
     let mut page = with_data();
     page.run_all(&[
         &["exec", "--diff", "-c", CHANGES, "--mount", "data:/m:commit"],
@@ -117,10 +117,10 @@ fn a_diff_of_what_was_changed() {
 }
 
 #[test]
-fn changes_that_are_written_back_or_not() {
+fn changes_with_and_without_a_commit() {
     let mut page = with_data();
     let commit = ["--mount", "data:/m:commit", "--yes"];
-    let mut exec = |code: &str, options: &[&str]| -> Done {
+    let mut exec = |code: &str, options: &[&str]| -> FinishedCommand {
         page.run(&[&["exec", "-c", code], options].concat())
     };
     exec(CHANGES, &["--mount", "data:/m:overlay"]);
@@ -146,7 +146,7 @@ fn changes_that_are_written_back_or_not() {
 }
 
 #[test]
-fn changes_that_meet_other_changes() {
+fn conflicting_changes() {
     let mut page = with_data();
     page.write("data/d/x.txt", "x\n");
     page.script("outside", "[ \"$1\" = --describe ] && { echo '{}'; exit; }\nread input\neval \"$(echo \"$input\" | cut -d'\"' -f4)\" >&2\n");
@@ -225,8 +225,14 @@ fn limits_of_files_and_calls() {
     ]);
     let many = "for i in range(9): tools.echo(i=i)";
     let big = "tools.echo(text='x' * 5000)";
-    page.run(&[&["exec", "--max-door-calls", "3", "-c", many][..], &tool].concat());
-    page.run(&[&["exec", "--max-door-bytes", "1K", "-c", big][..], &tool].concat());
+    page.run(&[&["exec", "--max-host-calls", "3", "-c", many][..], &tool].concat());
+    page.run(
+        &[
+            &["exec", "--max-host-call-bytes", "1K", "-c", big][..],
+            &tool,
+        ]
+        .concat(),
+    );
     page.pinned("exec_limits");
 }
 
@@ -245,7 +251,7 @@ fn the_demo() {
 #[test]
 fn the_list_of_packs() {
     let mut page = Page::with_pack();
-    // Where packs are is the machine's matter.
+    // The folder of packs depends on the machine.
     let path = page
         .command(crate::support::codeact(["pack", "path"]))
         .run();

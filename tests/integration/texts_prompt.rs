@@ -1,4 +1,4 @@
-//! What a model is sent: the system prompt, the task, and the observations.
+//! Texts for the model: the system prompt, the task, and the observations.
 
 use std::sync::mpsc::{Sender, channel};
 
@@ -7,16 +7,16 @@ use crate::texts::Page;
 
 const NO_FILE: &str = "--no-mcp-config";
 
-/// `exchange`, which tells what `part` of its request is.
-fn telling(
+/// Returns `exchange`, which sends `part` of its request to a channel.
+fn reporting(
     exchange: Exchange,
-    told: &Sender<String>,
+    sender: &Sender<String>,
     part: impl Fn(&Sent) -> String + Send + 'static,
 ) -> Exchange {
-    let told = told.clone();
-    // A page that is gone wants to know nothing.
+    let sender = sender.clone();
+    // The receiver may be dropped.
     exchange.check("it is told", move |sent| {
-        let _ = told.send(part(sent));
+        let _ = sender.send(part(sent));
         true
     })
 }
@@ -27,8 +27,8 @@ fn answer() -> Exchange {
 
 /// Pins the first two messages of a run with `args` and `input` on stdin.
 fn prompt(page: &mut Page, args: &[&str], input: &str) {
-    let (send, told) = channel();
-    let first = telling(answer(), &send, |sent| {
+    let (send, receiver) = channel();
+    let first = reporting(answer(), &send, |sent| {
         format!(
             "--- system\n{}\n--- user\n{}",
             sent.message(0),
@@ -44,7 +44,7 @@ fn prompt(page: &mut Page, args: &[&str], input: &str) {
         .command(command)
         .host_env("OPENAI_API_KEY", crate::model_server::KEY)
         .run();
-    let sent = told
+    let sent = receiver
         .recv()
         .unwrap_or_else(|e| panic!("nothing was sent ({e}): {done:?}"));
     let input = if input.is_empty() { "" } else { " < input" };
@@ -143,7 +143,7 @@ fn the_prompt_with_many_tools() {
 }
 
 #[test]
-fn the_prompt_with_a_network_secrets_and_people() {
+fn the_prompt_with_a_network_secrets_and_user_input() {
     let mut page = Page::with_pack();
     page.set("GOOD_TOKEN", "a-long-enough-value");
     let net = ["--allow-net", "example.com,*.example.org:8443"];
@@ -158,19 +158,19 @@ fn the_prompt_with_a_network_secrets_and_people() {
     page.pinned("prompt_network");
 }
 
-/// Pins what the model is told after each of `replies`, and how the run goes on with `args`.
+/// Pins the observation after each of `replies`, in a run with `args`.
 fn observed(name: &str, args: &[&str], replies: &[&str]) {
     let mut page = Page::with_pack();
     for reply in replies {
-        let (send, told) = channel();
-        let second = telling(answer(), &send, |sent| sent.last().to_owned());
+        let (send, receiver) = channel();
+        let second = reporting(answer(), &send, |sent| sent.last().to_owned());
         page.part("the model's reply", reply);
         page.solve(
             "Count the lines.",
             &[&[NO_FILE], args].concat(),
             [Exchange::say(reply), second],
         );
-        let sent = told.recv().expect("there was a second request");
+        let sent = receiver.recv().expect("there was a second request");
         page.part("the model is told", &sent);
     }
     page.pinned(name);
@@ -244,8 +244,8 @@ fn observations_of_replies_without_code() {
 #[test]
 fn observations_of_replies_that_repeat_or_insist() {
     let mut page = Page::with_pack();
-    let (send, told) = channel();
-    let last = |exchange| telling(exchange, &send, |sent| sent.last().to_owned());
+    let (send, receiver) = channel();
+    let last = |exchange| reporting(exchange, &send, |sent| sent.last().to_owned());
     let code = || Exchange::say("```python\nx = 5\n```");
     let script = [
         code(),
@@ -264,7 +264,7 @@ fn observations_of_replies_that_repeat_or_insist() {
     let cut = Exchange::say_until(&["```python\nx = [1, 2,"], "length");
     page.solve("Count the lines.", &[NO_FILE], [cut, last(answer())]);
     drop(send);
-    for sent in told {
+    for sent in receiver {
         page.part("the model is told", &sent);
     }
     page.pinned("observation_repeated");

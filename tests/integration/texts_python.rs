@@ -1,10 +1,10 @@
-//! What the code is told of what the sandbox has not: uncaught errors, with their hints.
+//! Texts of uncaught errors about unsupported operations, with their hints.
 
 use crate::texts::Page;
 
 const REPL: [&str; 2] = ["repl", "--no-mcp-config"];
 
-/// Each line is a block of its own, and fails.
+/// Pins the errors of `lines`. Each line is a block that fails.
 fn failing(name: &str, lines: &[&str]) {
     let mut page = Page::with_pack();
     let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -37,7 +37,7 @@ fn modules_that_are_missing() {
 }
 
 #[test]
-fn processes_and_threads_that_there_are_not() {
+fn unsupported_processes_and_threads() {
     failing(
         "python_processes",
         &[
@@ -67,7 +67,7 @@ fn processes_and_threads_that_there_are_not() {
 }
 
 #[test]
-fn sockets_and_mappings_that_there_are_not() {
+fn unsupported_sockets_and_mappings() {
     failing(
         "python_sockets",
         &[
@@ -93,7 +93,7 @@ fn sockets_and_mappings_that_there_are_not() {
 }
 
 #[test]
-fn files_of_kinds_that_are_not_there() {
+fn unsupported_kinds_of_files() {
     failing(
         "python_kinds",
         &[
@@ -112,7 +112,7 @@ fn files_of_kinds_that_are_not_there() {
 }
 
 #[test]
-fn answers_and_questions_that_cannot_be() {
+fn invalid_answers_and_questions() {
     let mut page = Page::with_pack();
     for code in [
         "ask_user('')",

@@ -1,16 +1,16 @@
-//! What of the command's texts varies from run to run or from machine to machine.
+//! Redaction of the parts of texts that vary from run to run or from machine to machine.
 
-/// What varies, as regular expressions, and what stands for it.
+/// Regular expressions of varying parts, and their replacements.
 pub const VARYING: [(&str, &str); 32] = [
     (r"codeact \d+\.\d+\.\d+\S*", "codeact <version>"),
     (r"\b[0-9a-f]{64}\b", "<sha256>"),
     (r"0x[0-9a-f]{6,}", "<address>"),
     (r#"("base64": ?)"[A-Za-z0-9+/=]+""#, r#"$1"<base64>""#),
     (
-        r#"("(?:wall_ms|fuel|peak_memory_bytes|door_bytes|wait_ms|ended_ms)": ?)[0-9.]+"#,
+        r#"("(?:wall_ms|fuel|peak_memory_bytes|host_call_bytes|wait_ms|ended_ms)": ?)[0-9.]+"#,
         "$1<n>",
     ),
-    // How a reply was cut into events.
+    // The split of a reply into events.
     (
         r#"(?m)(?:^\{"type":"reply_delta","text":"(?:[^"\\]|\\.)*"\}\n)+"#,
         "{\"type\":\"reply_delta\",\"text\":\"<text>\"} ...\n",
@@ -44,9 +44,9 @@ pub const VARYING: [(&str, &str); 32] = [
     ),
     (r"\.tmp[-A-Za-z0-9_]{6,}", ".tmp<n>"),
     (r"\(os error \d+\)", "(os error <n>)"),
-    // Whether a server that was let go of has ended in time.
+    // Whether a released server has exited in time.
     (r" \(it ended with exit status: 0\)", ""),
-    // Long runs of the same, whose length is told elsewhere.
+    // Long runs of one character, whose length is given elsewhere.
     (r"x{80,}", "xxx<many x>"),
     (r"z{80,}", "zzz<many z>"),
     (r"w{80,}", "www<many w>"),
@@ -54,7 +54,7 @@ pub const VARYING: [(&str, &str); 32] = [
     (r"(?:abcdefghij){9,}", "abcdefghij<many more>"),
 ];
 
-/// Leaves the versions out of the lists of packages in `codeact pack list`.
+/// Removes the versions from the lists of packages in `codeact pack list`.
 pub fn without_package_versions(text: &str) -> String {
     let bare = |line: &str| match line.strip_prefix("  packages  ") {
         None => line.to_owned(),

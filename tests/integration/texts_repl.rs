@@ -1,11 +1,11 @@
-//! What the prompt and its commands say, through a pipe.
+//! Texts of the REPL and its commands, through a pipe.
 
 use crate::texts::Page;
 
 const REPL: [&str; 2] = ["repl", "--no-mcp-config"];
 
 #[test]
-fn commands_of_the_prompt() {
+fn commands_of_the_repl() {
     let mut page = Page::with_pack();
     page.typed(&REPL, ":help\n");
     page.typed(
@@ -40,7 +40,7 @@ x
 }
 
 #[test]
-fn commands_of_the_prompt_that_are_wrong() {
+fn invalid_commands_of_the_repl() {
     let mut page = Page::with_pack();
     page.write("rubbish.bin", "no state");
     page.typed(
@@ -77,7 +77,7 @@ fn commands_of_the_prompt_that_are_wrong() {
 }
 
 #[test]
-fn blocks_that_fail_at_the_prompt() {
+fn blocks_that_fail() {
     let mut page = Page::with_pack();
     page.typed(
         &REPL,

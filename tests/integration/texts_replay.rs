@@ -1,4 +1,4 @@
-//! What recordings and `codeact replay` say.
+//! Texts of recordings and `codeact replay`.
 
 use serde_json::{Value, json};
 
@@ -83,9 +83,7 @@ fn replays_that_differ() {
         "import time; time.time(); input(); print('one\\ntwo')",
         "import time; time.time(); open('/mnt/x'); print('one\\ntwo')",
     ] {
-        edit(&page, 2, |line| {
-            line["turn"]["script"]["code"] = json!(code)
-        });
+        edit(&page, 2, |line| line["turn"]["spec"]["code"] = json!(code));
         page.part("the code is changed to", code);
         page.run(&["replay", "--check", "a.tape"]);
     }
@@ -113,7 +111,7 @@ fn replays_with_tools_and_mounts_that_differ() {
         "1",
     ] {
         edit(&page, 2, |line| {
-            line["turn"]["script"]["code"] = json!(code);
+            line["turn"]["spec"]["code"] = json!(code);
         });
         page.part("the code is changed to", code);
         page.run(&["replay", "--check", "a.tape"]);
@@ -122,7 +120,7 @@ fn replays_with_tools_and_mounts_that_differ() {
 }
 
 #[test]
-fn recordings_that_are_none() {
+fn invalid_recordings() {
     let mut page = Page::with_pack();
     for bytes in [
         "",
@@ -140,8 +138,8 @@ fn recordings_that_are_none() {
     page.part("a.tape lacks its last byte", "");
     page.run(&["replay", "--check", "a.tape"]);
     page.write("a.tape", &whole);
-    edit(&page, 2, |line| line["turn"]["told"] = json!("AAAA"));
-    page.part("what was told is damaged", "");
+    edit(&page, 2, |line| line["turn"]["journal"] = json!("AAAA"));
+    page.part("the journal is damaged", "");
     page.run(&["replay", "a.tape"]);
     page.write("a.tape", &whole);
     edit(&page, 1, |line| line["start"] = json!("AAAA"));

@@ -1,4 +1,4 @@
-//! What `codeact run` says of its steps and of how it ended, to people and to programs.
+//! Texts of `codeact run`: steps and endings, as text and as JSON.
 
 use crate::model_server::{Exchange, KEY, MODEL, ModelServer};
 use crate::texts::Page;
@@ -6,7 +6,7 @@ use crate::texts::Page;
 const ANSWER: &str = "The answer.\n```python\nfinal_answer({'a': 1})\n```";
 const NO_FILE: &str = "--no-mcp-config";
 
-/// Code that prints, fails, and answers.
+/// Returns replies with code that prints, fails, and answers.
 fn three_steps() -> [Exchange; 3] {
     [
         Exchange::say(
@@ -18,7 +18,7 @@ fn three_steps() -> [Exchange; 3] {
 }
 
 #[test]
-fn a_run_as_people_see_it() {
+fn a_run_as_text() {
     let mut page = Page::with_pack();
     for args in [
         &[NO_FILE][..],
@@ -50,7 +50,7 @@ fn a_run_as_people_see_it() {
 }
 
 #[test]
-fn answers_that_are_no_plain_values() {
+fn answers_that_are_not_plain_values() {
     let mut page = Page::with_pack();
     for code in [
         "final_answer({1, 2})",
@@ -69,7 +69,7 @@ fn answers_that_are_no_plain_values() {
 }
 
 #[test]
-fn a_run_as_programs_see_it() {
+fn a_run_as_json() {
     let mut page = Page::with_pack();
     page.write("data/a.txt", "one\n");
     page.solve("t", &[NO_FILE, "--json"], three_steps());
@@ -91,7 +91,7 @@ fn a_run_as_programs_see_it() {
 }
 
 #[test]
-fn one_program_that_is_none_or_fails() {
+fn a_program_that_is_invalid_or_fails() {
     let mut page = Page::with_pack();
     for reply in [
         "The answer is 42.",
@@ -123,7 +123,7 @@ fn one_program_that_is_none_or_fails() {
 }
 
 #[test]
-fn an_agent_that_waits_for_an_answer() {
+fn an_agent_that_is_suspended() {
     let mut page = Page::with_pack();
     let asks =
         Exchange::say("I ask.\n```python\nn = int(ask_user('How many?'))\nprint('got', n)\n```");

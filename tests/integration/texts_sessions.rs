@@ -1,4 +1,4 @@
-//! What `codeact session` and `--session` say.
+//! Texts of `codeact session` and `--session`.
 
 use crate::support::codeact;
 use crate::texts::Page;
@@ -67,7 +67,7 @@ fn sessions_that_are_listed_undone_forked_and_moved() {
 }
 
 #[test]
-fn sessions_that_are_not_there_or_cannot_be() {
+fn missing_and_invalid_sessions() {
     let mut page = Page::with_pack();
     for name in ["../x", ".hidden", "a/b", "", "a b", "x."] {
         page.run(&["exec", "-c", "1", "--session", name]);
@@ -97,7 +97,7 @@ fn sessions_that_are_not_there_or_cannot_be() {
 }
 
 #[test]
-fn sessions_that_are_damaged() {
+fn damaged_sessions() {
     let mut page = Page::with_pack();
     page.write("rubbish.zip", "no archive");
     page.write("half.zip", "");
@@ -136,7 +136,7 @@ fn flip_a_bit(page: &Page, name: &str) {
 }
 
 #[test]
-fn a_session_that_another_process_has() {
+fn a_session_in_use() {
     let mut page = Page::with_pack();
     let busy = [
         "exec",
@@ -161,7 +161,7 @@ fn a_session_that_another_process_has() {
 }
 
 #[test]
-fn a_question_that_waits_for_its_answer() {
+fn a_suspended_question() {
     let mut page = Page::with_pack();
     page.script(
         "buy",
@@ -184,7 +184,7 @@ fn a_question_that_waits_for_its_answer() {
     page.run(&["session", "resume", "work", "--no-mcp-config"]);
     page.run(&[&ask[..], &grants].concat());
     page.run(&["session", "undo", "work"]);
-    // An answer that is no, and one that comes without the tools.
+    // A negative answer, and one without the tools.
     let call = "try: tools.buy()\nexcept ToolDenied as e: print(e)";
     for answer in ["no", "it costs too much"] {
         page.run(&[&["exec", "--session", "no", "-c", call][..], &grants].concat());

@@ -1,11 +1,11 @@
-//! What is said of tools, approvals and questions.
+//! Texts about tools, approvals and questions.
 
 use serde_json::json;
 
 use crate::model_server::{Exchange, KEY, ModelServer, run};
 use crate::texts::Page;
 
-/// Price of an item, or a failure.
+/// A script that prints the price of an item, or fails.
 const PRICE: &str = r#"
 if [ "$1" = --describe ]; then
   cat <<'END'
@@ -51,14 +51,14 @@ fn the_list_of_tools() {
         ],
     ]);
     page.write("mcp.json", "{\"mcpServers\": {}}");
-    // Where the machine's own mcp.json is not.
+    // A folder without the mcp.json of the machine.
     page.set("CODEACT_HOME", "");
     page.run(&["tools"]);
     page.pinned("tools_list");
 }
 
 #[test]
-fn programs_that_are_no_tools() {
+fn invalid_programs() {
     let mut page = Page::with_pack();
     page.script("mute", "exit 1\n");
     page.script("loud", "echo 'cannot start' >&2; exit 1\n");
@@ -118,7 +118,7 @@ fn programs_that_are_no_tools() {
 }
 
 #[test]
-fn failures_of_tools_as_the_code_sees_them() {
+fn failures_of_tools_in_the_code() {
     let mut page = with_price();
     let lines = [
         "tools.price('pear')",
@@ -178,7 +178,7 @@ fn calls_that_need_approval() {
 }
 
 #[test]
-fn answers_on_stdin_that_are_wrong() {
+fn invalid_answers_on_stdin() {
     let mut page = with_price();
     let code = "\
 try: print(ask_user('Which?', choices=['a', 'b']))
@@ -186,7 +186,7 @@ except RuntimeError as e: print(e)
 try: print(tools.price('pear'))
 except ToolDenied as e: print(e)";
     let reply = format!("I ask.\n```python\n{code}\nfinal_answer('done')\n```");
-    // The first is for the question, the second for the call; then stdin is at its end.
+    // The first line is for the question, the second for the call; then stdin ends.
     for input in [
         "",
         "{\"answer\": \"a\"}\n{\"approve\": false}\n",

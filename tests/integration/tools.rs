@@ -1,4 +1,4 @@
-//! Functions of the host, as code in the sandbox sees them.
+//! Tools in Python: functions, values, events, approval and user input.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use codeact::Sandbox;
 use codeact::event::{Event, EventSink};
-use codeact::sandbox::{Answers, Execution, Outcome, Reply, Turn};
+use codeact::sandbox::{Execution, InputHandler, InputResponse, Outcome, Turn, TurnOptions};
 use codeact::tools::{Bytes, Tool, ToolFailure, ToolLimits, Tools, ToolsError};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::support::{raised, result, sandbox, shown};
+use crate::support::{raised, result, sandbox, sandbox_with_tools, shown};
 
 #[derive(Deserialize, JsonSchema)]
 struct Query {
@@ -44,12 +44,12 @@ fn price() -> Tool {
     Tool::new("price", "The price of an item in euros.\n\nWith tax.", run).unwrap()
 }
 
-/// A tool that takes anything, and gives it back.
+/// Returns a tool that accepts anything and returns it.
 fn echo() -> Tool {
     let anything = json!({ "type": "object", "additionalProperties": true });
     Tool::with_schema(
         "echo",
-        "Gives back what it gets",
+        "Returns its arguments",
         anything,
         None,
         |args| async { Ok(args) },
@@ -59,7 +59,7 @@ fn echo() -> Tool {
 
 fn with(tools: impl IntoIterator<Item = Tool>) -> Sandbox {
     let tools = (tools.into_iter()).try_fold(Tools::new(), Tools::tool);
-    sandbox().tools(tools.unwrap())
+    sandbox_with_tools(tools.unwrap())
 }
 
 async fn run(sandbox: &Sandbox, code: &str) -> Execution {
@@ -84,7 +84,7 @@ signature = inspect.signature(tools.price)
 }
 
 #[tokio::test]
-async fn calls_give_plain_values_and_failures_the_tools_own_words() {
+async fn calls_return_plain_values_and_failures_have_the_tools_message() {
     let offers = |_: Query| async {
         let offer = |price| Offer { price, shop: None };
         Ok(vec![offer(1.0), offer(2.5)])
@@ -101,7 +101,7 @@ async fn calls_give_plain_values_and_failures_the_tools_own_words() {
     let Outcome::Raised(error) = &e.outcome else {
         unreachable!()
     };
-    // Only the code's own frames: the function is none of its.
+    // Only frames of the code: the tool's function is hidden.
     assert_eq!(error.frames.len(), 2, "{}", error.traceback);
     let code = "
 try: tools.price('kiwi')
@@ -111,7 +111,7 @@ except RuntimeError as e: print(type(e).__name__, e.tool)";
 }
 
 #[tokio::test]
-async fn arguments_are_checked_before_the_function_sees_them() {
+async fn arguments_are_validated_before_the_call() {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = calls.clone();
     let schema = json!({
@@ -139,11 +139,11 @@ async fn arguments_are_checked_before_the_function_sees_them() {
             "argument `of`, at 1: \"kg\" is a required",
         ),
         (
-            "__import__('_codeact.door').door.call('strict', {})",
+            "__import__('_codeact.hostcall').hostcall.call('strict', {})",
             "\"item\" is a required property",
         ),
         (
-            "__import__('_codeact.door').door.call('strict', {'item': 'xy', 'b': 1})",
+            "__import__('_codeact.hostcall').hostcall.call('strict', {'item': 'xy', 'b': 1})",
             "'b'",
         ),
     ] {
@@ -166,7 +166,7 @@ async fn arguments_are_checked_before_the_function_sees_them() {
 }
 
 #[tokio::test]
-async fn values_arrive_as_they_were_sent() {
+async fn values_arrive_unchanged() {
     let sandbox = with([echo()]);
     let code = "
 import datetime, numpy as np, pandas as pd
@@ -189,7 +189,7 @@ refused";
     assert_eq!(
         result(&run(&sandbox, code).await),
         "['ValueError', 'ValueError', 'TypeError', 'TypeError', \
-         'the arguments are nested too deeply, or in themselves']"
+         'the arguments are nested too deeply, or contain themselves']"
     );
 }
 
@@ -199,7 +199,7 @@ struct Blob {
 }
 
 #[tokio::test]
-async fn bytes_go_both_ways_as_bytes() {
+async fn bytes_are_passed_in_both_directions() {
     let turned = |blob: Blob| async move {
         let mut data = blob.data;
         data.0.reverse();
@@ -217,7 +217,7 @@ import inspect, os
 data = os.urandom(1 << 20)
 assert tools.turned(data=data) == {'data': data[::-1]}
 assert tools.turned(bytearray(b'ab')) == {'data': b'ba'} == tools.turned(memoryview(b'ab'))
-# Keys that look like places of bytes stay keys.
+# Keys that look like markers of bytes stay keys.
 assert tools.echo(a=b'x', **{'$bytes': 0, 'b': {'$bytes': 0}}) == {'a': 'eA==', '$bytes': 0, 'b': {'$bytes': 0}}
 str(inspect.signature(tools.turned)), tools.list()";
     assert_eq!(
@@ -227,12 +227,12 @@ str(inspect.signature(tools.turned)), tools.list()";
 }
 
 #[tokio::test]
-async fn calls_that_are_awaited_together_run_at_the_same_time() {
+async fn calls_that_are_awaited_together_run_concurrently() {
     let together = Arc::new(Barrier::new(20));
     let meet = move |query: Query| {
         let together = together.clone();
         async move {
-            // Nobody comes through before all twenty are there.
+            // Completes only when all twenty calls have started.
             together.wait().await;
             Ok(query.n)
         }
@@ -263,33 +263,33 @@ async fn an_event_loop_has_tasks_timeouts_queues_and_cancellation() {
     let code = "
 import asyncio
 async def main():
-    told = []
+    events = []
     queue = asyncio.Queue(1)
     async def produce():
         for n in range(3): await queue.put(await tools.price.aio('pear', n=n))
     task = asyncio.create_task(produce())
-    for _ in range(3): told.append(await queue.get())
+    for _ in range(3): events.append(await queue.get())
     await task
     try: await asyncio.wait_for(tools.never.aio('x'), 0.01)
-    except TimeoutError: told.append('timeout')
+    except TimeoutError: events.append('timeout')
     stuck = asyncio.create_task(tools.never.aio('x'))
     await asyncio.sleep(0)
     stuck.cancel()
     try: await stuck
-    except asyncio.CancelledError: told.append('cancelled')
+    except asyncio.CancelledError: events.append('cancelled')
     try: await tools.price.aio('kiwi')
-    except ToolError as e: told.append(str(e))
-    return told
+    except ToolError as e: events.append(str(e))
+    return events
 asyncio.run(main()), await main()";
-    let told = "[0.0, 1.5, 3.0, 'timeout', 'cancelled', 'there is no kiwi in the shop']";
+    let events = "[0.0, 1.5, 3.0, 'timeout', 'cancelled', 'there is no kiwi in the shop']";
     assert_eq!(
         result(&run(&sandbox, code).await),
-        format!("({told}, {told})")
+        format!("({events}, {events})")
     );
 }
 
 #[tokio::test]
-async fn await_at_the_top_of_a_turn_has_a_loop_that_lasts() {
+async fn top_level_await_uses_an_event_loop_that_lasts() {
     let mut session = with([price()]).session().unwrap();
     let code = "
 import asyncio
@@ -308,7 +308,7 @@ task = asyncio.ensure_future(later())
 await asyncio.sleep(0)
 done";
     assert_eq!(result(&session.run(code).await.unwrap()), "[]");
-    // What was begun in one turn goes on where the next one waits.
+    // A task that was started in one turn continues when a later one waits for it.
     assert_eq!(
         result(&session.run("await task; done").await.unwrap()),
         "['later']"
@@ -327,7 +327,7 @@ await f()";
     assert!(raised(&e, "RuntimeError").contains("every task waits"));
 }
 
-/// Counts those of its kind that are there.
+/// Counts its instances.
 struct Guard(Arc<AtomicUsize>);
 
 impl Guard {
@@ -344,7 +344,7 @@ impl Drop for Guard {
 }
 
 #[tokio::test]
-async fn a_turn_that_ends_or_is_stopped_drops_its_calls() {
+async fn the_end_of_a_turn_drops_its_calls() {
     let there = Arc::new(AtomicUsize::new(0));
     let begun = Arc::new(AtomicUsize::new(0));
     let (count, all) = (there.clone(), begun.clone());
@@ -381,8 +381,7 @@ while await tools.count.aio('x') < 3: await asyncio.sleep(0.001)";
     let e = session.run("await asyncio.gather(*calls)").await.unwrap();
     assert!(raised(&e, "ToolError").contains("has ended"));
 
-    let mut limits = crate::support::limits(|_| ());
-    limits.wall = Duration::from_millis(300);
+    let limits = crate::support::limits(|l| l.wall = Duration::from_millis(300));
     let turn = Turn::new("x = 1; tools.hang('x')").limits(limits);
     let e = session.run(turn).await.unwrap();
     assert!(
@@ -398,10 +397,11 @@ while await tools.count.aio('x') < 3: await asyncio.sleep(0.001)";
 
 #[tokio::test]
 async fn each_tool_has_limits_of_its_own() {
-    let mut few = ToolLimits::default();
-    (few.calls, few.bytes_in, few.bytes_out) = (3, 1000, 1000);
-    let mut short = ToolLimits::default();
-    short.time = Duration::from_millis(20);
+    let few = ToolLimits::default()
+        .with_calls(3)
+        .with_bytes_in(1000)
+        .with_bytes_out(1000);
+    let short = ToolLimits::default().with_time(Duration::from_millis(20));
     let never = |_: Query| async { std::future::pending::<Result<u32, ToolFailure>>().await };
     let never = Tool::new("never", "", never).unwrap().limits(short);
     let long = |query: Query| async move { Ok("x".repeat(query.n as usize)) };
@@ -420,7 +420,7 @@ for n in range(5):
     let e = session.run(code).await.unwrap();
     assert!(raised(&e, "ToolError").contains("limit of 3 calls"));
     assert_eq!(e.stdout.text, "0\n1\n2\n");
-    // Of the next turn, it is a new one.
+    // The limit applies to each turn.
     assert_eq!(
         result(&session.run("len(tools.long('x'))").await.unwrap()),
         "1"
@@ -428,7 +428,7 @@ for n in range(5):
 }
 
 #[tokio::test]
-async fn the_hosts_internals_stay_on_the_host() {
+async fn panics_of_tools_do_not_leak_to_the_code() {
     let panics = |_: Query| async { panic!("at /home/me/secret.rs") as Result<u32, ToolFailure> };
     let at_once = |query: Query| {
         if query.n == 1 {
@@ -455,7 +455,7 @@ async fn the_hosts_internals_stay_on_the_host() {
 }
 
 #[tokio::test]
-async fn names_are_made_python_names_and_clashes_are_refused() {
+async fn names_become_python_names_and_ambiguous_ones_are_rejected() {
     let named = |name: &str| {
         let run = |query: Query| async move { Ok(query.n) };
         Tool::new(name, "", run).unwrap()
@@ -466,7 +466,7 @@ async fn names_are_made_python_names_and_clashes_are_refused() {
         .and_then(|tools| tools.tool(named("shop.all items")))
         .unwrap();
     let e = run(
-        &sandbox().tools(tools.clone()),
+        &sandbox_with_tools(tools.clone()),
         "tools.get_weather('x'), tools.class_('x'), tools.shop.all_items('x'), list(tools), dir(tools.shop)",
     )
     .await;
@@ -475,11 +475,11 @@ async fn names_are_made_python_names_and_clashes_are_refused() {
         "(1, 1, 1, ['class_', 'get_weather', 'shop.all_items'], ['all_items'])"
     );
     for (name, words) in [
-        ("get weather", "two tools named `get_weather`"),
-        ("shop", "two tools named `shop`"),
+        ("get weather", "two tools have the name `get_weather`"),
+        ("shop", "two tools have the name `shop`"),
         ("class.x", "two tools"),
-        ("search", "one of `tools` itself"),
-        ("describe.x", "one of `tools` itself"),
+        ("search", "reserved by `tools` itself"),
+        ("describe.x", "reserved by `tools` itself"),
     ] {
         let tools = match name {
             "class.x" => Tools::new()
@@ -507,17 +507,17 @@ async fn names_are_made_python_names_and_clashes_are_refused() {
 }
 
 #[tokio::test]
-async fn many_tools_are_found_by_words_and_told_by_name() {
+async fn tools_can_be_searched_and_described() {
     let mut tools = Tools::new();
     for (name, about) in [
         ("github.search_issues", "Finds issues and pull requests"),
         ("github.create_issue", "Opens a new issue"),
-        ("mail.send", "Sends a letter to somebody"),
+        ("mail.send", "Sends a letter"),
     ] {
         let run = |query: Query| async move { Ok(query.n) };
         tools = tools.tool(Tool::new(name, about, run).unwrap()).unwrap();
     }
-    let sandbox = sandbox().tools(tools);
+    let sandbox = sandbox_with_tools(tools);
     let code = "
 print(tools.search('find issues'))
 print(tools.search('letter'), tools.search('nothing such'))
@@ -535,10 +535,10 @@ same is tools, mail.send('x')";
     assert_eq!(
         e.stdout.text,
         "['github.search_issues: Finds issues and pull requests', 'github.create_issue: Opens a new issue']
-['mail.send: Sends a letter to somebody'] []
+['mail.send: Sends a letter'] []
 tools.mail.send(item: str, n: int = 1) -> int
 
-Sends a letter to somebody
+Sends a letter
 
 Args:
     item: What it is called in the shop
@@ -547,11 +547,11 @@ tools.github.create_issue(item: str, n: int = 1) -> int
   create_issue: Opens a new issue
 there is no tool 'github.serach_issues'; did you mean tools.github.search_issues?
 there is no tool 'send'; did you mean tools.mail.send?
-there is no tool 'x'; there are: github.create_issue, github.search_issues, mail.send
+there is no tool 'x'; available tools: github.create_issue, github.search_issues, mail.send
 _x
 "
     );
-    // A module of the code's own comes first.
+    // A module of the code has precedence.
     let code = "
 open('tools.py', 'w').write('mine = 1')
 import tools
@@ -562,7 +562,7 @@ tools.mine";
 #[tokio::test]
 async fn every_call_is_one_event() {
     let events = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let heard = events.clone();
+    let log = events.clone();
     let sink = EventSink::new(move |event| {
         if let Event::Tool {
             tool,
@@ -571,7 +571,7 @@ async fn every_call_is_one_event() {
             ..
         } = event
         {
-            heard.lock().unwrap().push((tool, arguments, error));
+            log.lock().unwrap().push((tool, arguments, error));
         }
     });
     let sandbox = with([price(), echo()]);
@@ -584,11 +584,11 @@ except ToolError: pass
 _ = tools.echo(x=b'12345')";
     let e = sandbox.run(Turn::new(code).events(sink)).await.unwrap();
     assert_eq!(e.outcome, Outcome::Completed, "{}", shown(&e));
-    let told: Vec<_> = (events.lock().unwrap().iter())
+    let calls: Vec<_> = (events.lock().unwrap().iter())
         .map(|(tool, arguments, error)| format!("{tool} {arguments} {error:?}"))
         .collect();
     assert_eq!(
-        told,
+        calls,
         [
             r#"price {"item":"pear","n":1} None"#,
             r#"price {"item":"kiwi","n":1} Some("there is no kiwi in the shop")"#,
@@ -599,11 +599,11 @@ _ = tools.echo(x=b'12345')";
 }
 
 #[tokio::test]
-async fn calls_need_approval_where_a_rule_says_so() {
-    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let questions = asked.clone();
-    let answers = Answers::at_once(move |request: Value| {
-        questions.lock().unwrap().push(request.to_string());
+async fn rules_decide_which_calls_need_approval() {
+    let requests = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let log = requests.clone();
+    let answers = InputHandler::immediate(move |request: Value| {
+        log.lock().unwrap().push(request.to_string());
         async move {
             match request["approve"]["arguments"]["item"].as_str() {
                 Some("pear") => Ok(json!(true)),
@@ -617,7 +617,7 @@ async fn calls_need_approval_where_a_rule_says_so() {
         .and_then(|tools| tools.tool(echo()))
         .unwrap()
         .approvals(rules);
-    let sandbox = sandbox().tools(tools);
+    let sandbox = sandbox_with_tools(tools);
     let code = "
 said = [tools.price('pear')]
 for call in (lambda: tools.price('kiwi'), lambda: tools.echo(x=1)):
@@ -626,46 +626,63 @@ for call in (lambda: tools.price('kiwi'), lambda: tools.echo(x=1)):
 try: await tools.price.aio('plum')
 except ToolDenied as e: said.append(str(e))
 said";
-    let turn = Turn::new(code).answers(answers);
+    let turn = Turn::new(code).input_handler(answers);
     let e = sandbox.run(turn).await.unwrap();
     assert_eq!(
         result(&e),
-        "[1.5, 'only pears, please', 'whoever runs this code does not allow calls of echo', \
+        "[1.5, 'only pears, please', 'the approval rules do not allow calls of echo', \
          'only pears, please']"
     );
-    assert_eq!(asked.lock().unwrap().len(), 3);
+    assert_eq!(requests.lock().unwrap().len(), 3);
     assert_eq!(
-        asked.lock().unwrap()[0],
+        requests.lock().unwrap()[0],
         r#"{"approve":{"tool":"price","arguments":{"item":"pear","n":1}}}"#
     );
     let e = run(&sandbox, "tools.price('pear')").await;
-    assert!(raised(&e, "ToolDenied").contains("nobody can be asked"));
+    assert!(raised(&e, "ToolDenied").contains("no one can be asked"));
 }
 
 #[tokio::test]
-async fn people_are_asked_and_their_time_does_not_count() {
-    let answers = Answers::at_once(|request: Value| async move {
-        // Longer than the turn may take.
-        tokio::time::sleep(Duration::from_millis(700)).await;
+async fn questions_reach_the_user_and_return_the_answer() {
+    let answers = InputHandler::immediate(|request: Value| async move {
         match request["choices"].as_array() {
             Some(_) => Ok(json!("red")),
             None => Ok(json!(format!("{}!", request["question"].as_str().unwrap()))),
         }
     });
-    let mut limits = crate::support::limits(|_| ());
-    limits.wall = Duration::from_millis(600);
     let code = "ask_user('who'), ask_user('what', choices=['red', 'blue']), input('where ')";
-    let turn = Turn::new(code).answers(answers).limits(limits);
+    let turn = Turn::new(code).input_handler(answers);
     let e = sandbox().run(turn).await.unwrap();
     assert_eq!(result(&e), "('who!', 'red', 'where !')");
     let e = run(&sandbox(), "ask_user('who')").await;
-    assert!(raised(&e, "RuntimeError").contains("nobody can be asked"));
+    assert!(raised(&e, "RuntimeError").contains("no one can be asked"));
     let e = run(&sandbox(), "ask_user('who', choices=[])").await;
     assert!(raised(&e, "ValueError").contains("1 to 100 choices"));
 }
 
 #[tokio::test]
-async fn an_approval_can_be_put_away_and_the_call_is_made_once() {
+async fn the_wall_time_does_not_include_the_wait_for_the_user() {
+    // The user always takes longer than the wall time. If a machine is too slow for a limit, a larger one follows.
+    for seconds in [1, 4, 16, 64] {
+        let wall = Duration::from_secs(seconds);
+        let answers = InputHandler::immediate(move |_| async move {
+            tokio::time::sleep(wall + Duration::from_millis(100)).await;
+            Ok(json!("an answer"))
+        });
+        let turn = Turn::new("ask_user('who')")
+            .input_handler(answers)
+            .limits(crate::support::limits(|l| l.wall = wall));
+        let e = sandbox().run(turn).await.unwrap();
+        if !matches!(e.outcome, Outcome::TimedOut { .. }) {
+            assert_eq!(result(&e), "'an answer'");
+            return;
+        }
+    }
+    panic!("the wait for the user counts as wall time");
+}
+
+#[tokio::test]
+async fn a_turn_can_wait_suspended_for_an_approval_and_the_call_is_made_once() {
     let calls = Arc::new(AtomicUsize::new(0));
     let count = calls.clone();
     let buy = move |query: Query| {
@@ -678,24 +695,23 @@ async fn an_approval_can_be_put_away_and_the_call_is_made_once() {
         .and_then(|tools| tools.tool(price()))
         .unwrap()
         .approvals(rules);
-    let sandbox = sandbox().tools(tools);
-    let later = Answers::new(|_| async { Reply::Later });
+    let sandbox = sandbox_with_tools(tools);
+    let later = InputHandler::new(|_| async { InputResponse::Later });
     let code = "
 x = [tools.price('pear')]
 x.append(tools.buy('pear', n=3))
 x";
-    let turn = Turn::new(code).answers(later);
+    let turn = Turn::new(code).input_handler(later);
     let e = sandbox.run(turn).await.unwrap();
-    assert_eq!(e.outcome, Outcome::Waiting);
-    let waiting = e.waiting.unwrap();
-    assert_eq!(waiting.request()["approve"]["tool"], "buy");
+    assert_eq!(e.outcome, Outcome::Suspended);
+    let suspended = e.suspended.unwrap();
+    assert_eq!(suspended.request()["approve"]["tool"], "buy");
     assert_eq!(calls.load(Ordering::SeqCst), 0);
-    let mut there = waiting.session(&sandbox, Reply::Now(json!(true))).unwrap();
-    let e = there.run(waiting.turn()).await.unwrap();
+    let resume = |response| suspended.resume(&sandbox, response, TurnOptions::new());
+    let (_, e) = resume(InputResponse::Answer(json!(true))).await.unwrap();
     assert_eq!(result(&e), "[1.5, 3]");
     assert_eq!(calls.load(Ordering::SeqCst), 1);
-    let no = Reply::Refused("too dear".into());
-    let mut there = waiting.session(&sandbox, no).unwrap();
-    let e = there.run(waiting.turn()).await.unwrap();
+    let no = InputResponse::Refused("too dear".into());
+    let (_, e) = resume(no).await.unwrap();
     assert_eq!(raised(&e, "ToolDenied"), "too dear");
 }

@@ -1,4 +1,4 @@
-//! Tools, questions and approvals through the real binary.
+//! Tools, questions and approvals through the command.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::model_server::{Exchange, ModelServer, run, solve};
 use crate::support::{Codeact, codeact, exec, ready};
 
-/// A program that is a tool: a shell script, which is on every Unix.
+/// Writes a shell script that serves as a tool.
 fn script(dir: &Path, name: &str, text: &str) -> String {
     let path = dir.join(name);
     std::fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
@@ -51,12 +51,12 @@ except ToolError as e: print(e)";
     done.stdout(
         "3.0\nthere is no such item\nprice: argument `item`: 5 is not of type \"string\"\n",
     )
-    // For whoever runs it, not for the code.
+    // For the user, not for the code.
     .stderr_contains("no price of");
 }
 
 #[test]
-fn what_a_program_takes_can_be_told_by_a_file_beside_it() {
+fn the_schema_of_a_program_can_be_in_a_file_next_to_it() {
     let dir = tempfile::tempdir().unwrap();
     let cat = script(dir.path(), "cat.sh", "exec cat");
     let text = script(dir.path(), "text", "echo plain text; exit 0");
@@ -86,7 +86,7 @@ except ToolError as e: print(e)";
 }
 
 #[test]
-fn a_program_that_is_none_is_refused_before_anything_runs() {
+fn an_invalid_program_is_an_error_before_any_code_runs() {
     let dir = tempfile::tempdir().unwrap();
     let mute = script(dir.path(), "mute", "exit 1");
     let wrong = script(dir.path(), "wrong", "echo '[1]'");
@@ -96,10 +96,10 @@ fn a_program_that_is_none_is_refused_before_anything_runs() {
         (format!("a={mute}"), "--describe"),
         (
             format!("a={wrong}"),
-            "expected, an object with `description`",
+            "expected an object with `description`",
         ),
         (format!("a={}", plain.display()), "executable"),
-        ("a=./no/such/file".to_owned(), "is no file"),
+        ("a=./no/such/file".to_owned(), "not a file: "),
         (format!("search={mute}"), "describe"),
     ] {
         exec()
@@ -119,7 +119,7 @@ fn a_program_that_is_none_is_refused_before_anything_runs() {
 }
 
 #[test]
-fn tools_shows_what_a_run_would_offer() {
+fn tools_lists_the_tools_of_a_run() {
     let dir = tempfile::tempdir().unwrap();
     let price = script(dir.path(), "price", PRICE);
     let tool = format!("price={price}");
@@ -137,11 +137,11 @@ fn tools_shows_what_a_run_would_offer() {
         .run()
         .success()
         .stdout("")
-        .stderr_contains("there are none");
+        .stderr_contains("there are no tools");
 }
 
 #[test]
-fn the_model_is_told_its_tools_and_its_code_calls_them() {
+fn tools_are_in_the_prompt_and_the_code_calls_them() {
     let dir = tempfile::tempdir().unwrap();
     let price = script(dir.path(), "price", PRICE);
     let reply = "```python\nfinal_answer(sum(tools.price(item) for item in ['pear', 'pear']))\n```";
@@ -161,7 +161,7 @@ fn the_model_is_told_its_tools_and_its_code_calls_them() {
 }
 
 #[test]
-fn a_call_without_anybody_to_approve_it_is_denied() {
+fn a_call_that_needs_approval_is_denied_without_a_user() {
     let dir = tempfile::tempdir().unwrap();
     let price = script(dir.path(), "price", PRICE);
     let tool = format!("price={price}");
@@ -176,7 +176,7 @@ input('who? ')";
         .code(code)
         .run()
         .code(1)
-        .stdout_contains("nobody can be asked here; decide without asking\nnobody can be asked")
+        .stdout_contains("no one can be asked here; decide without asking\nno one can be asked")
         .stderr_contains("calls that need approval will be denied")
         .stderr_contains("EOFError");
     exec()
@@ -195,7 +195,7 @@ input('who? ')";
 }
 
 #[test]
-fn with_json_questions_are_events_that_are_answered_on_stdin() {
+fn with_json_questions_are_events_with_answers_on_stdin() {
     let dir = tempfile::tempdir().unwrap();
     let price = script(dir.path(), "price", PRICE);
     let reply = "```python
@@ -207,7 +207,7 @@ final_answer(said)
 ```";
     let server = ModelServer::start([Exchange::say(reply)]);
     let tool = format!("price={price}");
-    let mut live = run(&server, "Ask.")
+    let mut command = run(&server, "Ask.")
         .args([
             "--json",
             "--interactive",
@@ -218,7 +218,7 @@ final_answer(said)
         .args(["--approve", "ask:price"])
         .spawn();
     let mut next = |kind: &str| loop {
-        let event: Value = serde_json::from_str(&live.line()).unwrap();
+        let event: Value = serde_json::from_str(&command.line()).unwrap();
         if event["type"] == kind {
             let answer = match (kind, event["arguments"]["item"].as_str()) {
                 ("question", _) => r#"{"answer": "pear"}"#,
@@ -226,7 +226,7 @@ final_answer(said)
                 _ => r#"{"approve": false, "reason": "too exotic"}"#,
             };
             if kind != "finished" {
-                live.write(&format!("{answer}\n"));
+                command.write(&format!("{answer}\n"));
             }
             return event;
         }
@@ -239,18 +239,18 @@ final_answer(said)
     assert_eq!(approval["arguments"], json!({ "item": "pear" }));
     assert_eq!(next("approval")["arguments"]["item"], "kiwi");
     assert_eq!(next("finished")["answer"], json!([1.5, "too exotic"]));
-    assert_eq!(live.end().exit, Some(0));
+    assert_eq!(command.end().exit, Some(0));
     server.done();
 }
 
-/// `codeact` with sessions of its own.
+/// Returns `codeact` with a separate folder of sessions.
 fn at(home: &Path, args: &[&str]) -> Codeact {
     ready();
     codeact(args.iter().copied()).host_env("CODEACT_SESSIONS", home.join("sessions"))
 }
 
 #[test]
-fn a_question_is_put_away_with_its_session_and_answered_later() {
+fn a_question_suspends_its_session_and_is_answered_later() {
     let home = tempfile::tempdir().unwrap();
     let calls = home.path().join("calls");
     let buy = format!(
@@ -272,7 +272,7 @@ print(name, price, before == random.random())";
         .code(75)
         .stderr_contains("the code asks: Who are you?")
         .stderr_contains("codeact session resume work");
-    // Nothing goes on past the question.
+    // The session does not continue without an answer.
     at(home.path(), &["exec", "--session", "work", "-c", "1"])
         .run()
         .code(125)
@@ -302,7 +302,7 @@ print(name, price, before == random.random())";
     at(home.path(), &["session", "resume", "work"])
         .run()
         .code(125)
-        .stderr_contains("waits for nothing");
+        .stderr_contains("is not suspended");
     at(
         home.path(),
         &["exec", "--session", "work", "-c", "print(name, price)"],
@@ -310,7 +310,7 @@ print(name, price, before == random.random())";
     .run()
     .success()
     .stdout("Ann 7\n");
-    // A question can be dropped.
+    // A question can be discarded.
     at(
         home.path(),
         &[
@@ -336,7 +336,7 @@ print(name, price, before == random.random())";
 }
 
 #[test]
-fn an_agent_goes_on_from_an_answer_in_another_process() {
+fn an_agent_is_resumed_with_an_answer_in_another_process() {
     let home = tempfile::tempdir().unwrap();
     let first = Exchange::say("I look.\n```python\nx = 20\nprint(x)\n```");
     let second =
@@ -350,7 +350,7 @@ fn an_agent_goes_on_from_an_answer_in_another_process() {
         .code(75);
     ended.stdout("").stderr_contains("the code asks: How many?");
     server.done();
-    // The model is told what came of it, after all that was said before.
+    // The model receives the observation after the earlier messages.
     let third = Exchange::say("Done.\n```python\nfinal_answer(x * n)\n```")
         .roles("suauau")
         .sees("got 3");
@@ -379,7 +379,7 @@ fn an_agent_goes_on_from_an_answer_in_another_process() {
     server.done();
 }
 
-/// An HTTP server that answers each request with what it was sent.
+/// Starts an HTTP server that responds with the received request.
 fn echo_server(requests: usize) -> (u16, JoinHandle<Vec<String>>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -414,7 +414,7 @@ fn a_secret_reaches_its_host_and_nothing_else() {
     let (port, server) = echo_server(2);
     let (other, others) = echo_server(1);
     let dir = tempfile::tempdir().unwrap();
-    let tape = dir.path().join("a.tape");
+    let recording = dir.path().join("a.recording");
     let code = format!(
         "
 import os, urllib.request
@@ -430,7 +430,7 @@ raise ValueError(token)"
     let done = exec()
         .args(["--allow-net", &format!("127.0.0.1:{other}")])
         .args(["--secret", &format!("API_TOKEN@127.0.0.1:{port}")])
-        .args(["--record", &tape.display().to_string()])
+        .args(["--record", &recording.display().to_string()])
         .args(["--out", &dir.path().join("out").display().to_string()])
         .host_env("API_TOKEN", TOKEN)
         .code(&code)
@@ -449,21 +449,21 @@ raise ValueError(token)"
         .stderr_contains("ValueError: CODEACT_SECRET_API_TOKEN");
     let left = std::fs::read_to_string(dir.path().join("out/left.txt")).unwrap();
     assert!(!left.contains(TOKEN) && left.contains("CODEACT_SECRET_API_TOKEN"));
-    let tape_bytes = std::fs::read(&tape).unwrap();
+    let recorded_bytes = std::fs::read(&recording).unwrap();
     assert!(
-        !tape_bytes
+        !recorded_bytes
             .windows(TOKEN.len())
             .any(|part| part == TOKEN.as_bytes())
     );
     // Replayed without a network, and without the secret.
-    codeact(["replay", &tape.display().to_string()])
+    codeact(["replay", &recording.display().to_string()])
         .run()
         .code(1)
         .stdout_contains("Bearer CODEACT_SECRET_API_TOKEN");
 }
 
 #[test]
-fn secrets_are_bound_to_hosts_and_come_from_somewhere() {
+fn a_secret_needs_a_host_and_a_source() {
     for (args, words) in [
         (
             &["--secret", "CODEACT_TEST_NOT_THERE@example.com"][..],
@@ -487,7 +487,7 @@ fn secrets_are_bound_to_hosts_and_come_from_somewhere() {
 }
 
 #[test]
-fn requests_go_to_the_hosts_that_are_named_only() {
+fn requests_go_to_allowed_hosts_only() {
     let (port, server) = echo_server(1);
     let code = format!(
         "
@@ -520,9 +520,9 @@ for url in ('http://127.0.0.1:{port}/here', 'http://127.0.0.1:1/', 'http://local
 
 #[cfg(unix)]
 #[test]
-fn on_a_terminal_people_are_asked() {
+fn on_a_terminal_the_user_answers() {
     ready();
-    let Some(python) = crate::cases::native_python() else {
+    let Some(python) = crate::support::native_python() else {
         panic!("expected a CPython 3.12 or later on this machine");
     };
     let home = tempfile::tempdir().unwrap();
@@ -538,12 +538,12 @@ fn on_a_terminal_people_are_asked() {
         .env("TERM", "xterm")
         .output()
         .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
 }
 
 #[test]
-fn the_users_own_servers_are_used_and_those_of_a_folder_only_when_named() {
+fn servers_of_the_users_configuration_are_used_and_those_of_a_folder_only_if_named() {
     let home = tempfile::tempdir().unwrap();
     let own = home.path().join("codeact");
     let here = home.path().join("project");
@@ -575,5 +575,5 @@ fn the_users_own_servers_are_used_and_those_of_a_folder_only_when_named() {
         .stderr_lacks("are not used");
     tools(&["--no-mcp-config"])
         .stdout("")
-        .stderr_contains("there are none");
+        .stderr_contains("there are no tools");
 }

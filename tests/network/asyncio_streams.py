@@ -1,4 +1,4 @@
-"""asyncio's own connections."""
+"""HTTP and HTTPS with asyncio streams and sockets."""
 
 import asyncio
 import socket
@@ -53,7 +53,7 @@ async def a_stream_can_be_switched_to_tls():
 
 
 @case
-async def requests_may_be_sent_ahead():
+async def requests_can_be_pipelined():
     reader, writer = await asyncio.open_connection("127.0.0.1", HTTP_PORT)
     writer.write(GET.replace(b"/", b"/stream", 1))
     await asyncio.sleep(0)
@@ -67,7 +67,7 @@ async def requests_may_be_sent_ahead():
 
 
 @case
-async def a_loop_has_sockets_too():
+async def a_loop_has_socket_functions():
     loop = asyncio.get_running_loop()
     with socket.socket() as sock:
         sock.setblocking(False)
@@ -79,7 +79,7 @@ async def a_loop_has_sockets_too():
 
 
 @case
-async def what_cannot_be_reached_raises():
+async def unreachable_servers_raise():
     await araises(PermissionError, exchange("127.0.0.1", 1), text="not among the allowed hosts")
     await araises(ConnectionRefusedError, exchange("127.0.0.1", CLOSED_PORT))
     wrong = exchange("wrong.localhost", HTTPS_PORT, ssl=True)
@@ -101,10 +101,10 @@ async def serving_and_udp_are_refused():
 
 
 @case
-async def a_protocol_that_fails_loses_its_connection():
+async def a_failing_protocol_loses_its_connection():
     loop = asyncio.get_running_loop()
-    told = []
-    loop.set_exception_handler(lambda _, context: told.append(context["exception"]))
+    reported = []
+    loop.set_exception_handler(lambda _, context: reported.append(context["exception"]))
     lost = loop.create_future()
 
     class Failing(asyncio.Protocol):
@@ -119,11 +119,11 @@ async def a_protocol_that_fails_loses_its_connection():
 
     await loop.create_connection(Failing, "127.0.0.1", HTTP_PORT)
     error = await lost
-    assert isinstance(error, KeyError) and told == [error]
+    assert isinstance(error, KeyError) and reported == [error]
 
 
 @case
-async def no_task_is_left_over():
+async def no_task_is_left():
     for _ in range(3):
         await exchange("127.0.0.1", HTTP_PORT)
     await asyncio.sleep(0)

@@ -1,7 +1,7 @@
-"""What the scripts of this folder share: where the servers are, and cases that tell how they went.
+"""Common parts of the scripts in this folder: addresses of the servers, assertions, and a test runner.
 
-The ports are the script's arguments: HTTP, HTTPS, one where nobody listens. Names of cases may
-follow.
+The arguments of a script are the ports for HTTP, for HTTPS and without a listener, then optionally the
+names of the cases to run.
 """
 
 import asyncio
@@ -14,32 +14,32 @@ import traceback
 HTTP_PORT, HTTPS_PORT, CLOSED_PORT = map(int, sys.argv[1:4])
 HTTP = f"http://127.0.0.1:{HTTP_PORT}"
 HTTPS = f"https://localhost:{HTTPS_PORT}"
-# Nobody listens there, though it is allowed.
+# Allowed, but no server listens on this port.
 CLOSED = f"http://127.0.0.1:{CLOSED_PORT}"
-# No server is asked for it: a label has 63 characters at most. It is allowed at the port of HTTP.
+# Allowed at the port of HTTP, but never resolved: a label has at most 63 characters.
 NAMELESS = f"http://{'n' * 64}.test:{HTTP_PORT}"
-# Allowed, and the server is there, but its certificate is for another name.
+# Allowed, and a server listens, but its certificate is for another name.
 WRONG_NAME = f"https://wrong.localhost:{HTTPS_PORT}"
-# The server is there, but this name for it is not allowed.
+# A server listens, but this name is not allowed.
 DENIED = f"http://denied.localhost:{HTTP_PORT}"
 
 STREAM = b"".join(b"part %d\n" % number for number in range(5))
 BIG = 300_000
-# The most that a request's body may have, and the most responses that may be open at once.
-MOST_BODY = 16 << 20
-MOST_OPEN = 64
+# Limits: size of a request's body, and number of open responses.
+MAX_BODY = 16 << 20
+MAX_OPEN = 64
 
 _cases = []
 
 
 def case(function):
-    """One thing that is to be so; an `async def` runs in an event loop of its own."""
+    """Registers a test case. An `async def` runs in a new event loop."""
     _cases.append(function)
     return function
 
 
 def raises(kinds, function, *args, text="", **kwargs):
-    """Asserts that the call raises one of `kinds` with `text` in its message, and returns it."""
+    """Asserts that the call raises one of `kinds` with `text` in its message. Returns the exception."""
     try:
         function(*args, **kwargs)
     except kinds as error:
@@ -48,7 +48,7 @@ def raises(kinds, function, *args, text="", **kwargs):
 
 
 async def araises(kinds, awaitable, text=""):
-    """As `raises`."""
+    """Does the same as `raises` for an awaitable."""
     try:
         await awaitable
     except kinds as error:
@@ -63,11 +63,11 @@ def _checked(error, text):
 
 @contextlib.contextmanager
 def no_new_connection():
-    """Asserts that what is done meanwhile connects to nothing."""
+    """Asserts that the body makes no new connection."""
     plain, plain_async = socket.socket.connect, asyncio.SelectorEventLoop.sock_connect
 
     def refuse(*args):
-        raise AssertionError("a connection was made, though there is one in the pool")
+        raise AssertionError("a new connection was made instead of using the pool")
 
     socket.socket.connect = asyncio.SelectorEventLoop.sock_connect = refuse
     try:
@@ -78,7 +78,7 @@ def no_new_connection():
 
 
 def run_cases():
-    """Runs the cases, or those that are named, and ends with status 1 if one failed."""
+    """Runs all cases or the named ones. Exits with status 1 if a case failed."""
     wanted = sys.argv[4:]
     chosen = [function for function in _cases if not wanted or function.__name__ in wanted]
     assert chosen, f"there are no cases {wanted}"

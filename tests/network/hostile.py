@@ -1,4 +1,4 @@
-"""What hostile code tries with the network: nothing of it may work, and nothing may break."""
+"""Attacks on the network by hostile code. All must fail, and the sandbox must keep working."""
 
 import errno
 import http.client
@@ -11,13 +11,13 @@ import _host
 
 sys.path.append("/mnt")
 
-from checks import DENIED, HTTP, HTTP_PORT, HTTPS, MOST_BODY, MOST_OPEN, case, raises, run_cases
+from checks import DENIED, HTTP, HTTP_PORT, HTTPS, MAX_BODY, MAX_OPEN, case, raises, run_cases
 
 HUGE = 64 << 20
 
 
 def call(name, args, blob=None):
-    """A call of the host that no library makes, and its answer with the bytes left out."""
+    """Makes a raw host call. Returns the reply, with its bytes under the key `bytes`."""
     frame = b'{"op":"tool.call","tool":%b,"args":%b' % (_json(name), _json(args))
     if blob is None:
         frame += b"}"
@@ -34,7 +34,7 @@ def _json(value):
 
 
 def request(blob=None, **kwargs):
-    """The answer to `$http`; all of it can be chosen."""
+    """Returns the reply to `$http` with these arguments."""
     plain = {"method": "GET", "url": f"{HTTP}/echo", "headers": [], "timeout": None}
     return call("$http", plain | kwargs, blob)
 
@@ -48,7 +48,7 @@ def close(response):
 
 
 def echoed(**kwargs):
-    """What the server saw of a request."""
+    """Returns the request as the server received it."""
     response = request(**kwargs)["value"]["response"]
     body = b""
     while True:
@@ -59,7 +59,7 @@ def echoed(**kwargs):
 
 
 def failed(answer):
-    """The kind of failure that an answer tells, or that it is not understood at all."""
+    """Returns the failure kind of a reply, "refused" if the host call itself failed, or None."""
     if "value" in answer:
         return answer["value"].get("failed") if answer["value"] else None
     return "refused" if "failed" in answer or "error" in answer else None
@@ -69,11 +69,11 @@ def refuses(answer, *kinds):
     assert failed(answer) in kinds, answer
 
 
-# Calls that no library makes
+# Raw host calls
 
 
 @case
-def other_numbers_of_responses_read_nothing():
+def invalid_response_numbers_read_nothing():
     first = request()["value"]["response"]
     for number in (-1, 1.5, 2**32, 2**64, -(2**63), "1", None, True, [], {}):
         refuses(read(number), "refused")
@@ -88,7 +88,7 @@ def other_numbers_of_responses_read_nothing():
 
 
 @case
-def sizes_to_read_are_bounded():
+def read_sizes_are_bounded():
     response = request()["value"]["response"]
     for most in (-1, 1.5, 2**64, "1", None):
         refuses(read(response, most), "refused")
@@ -98,7 +98,7 @@ def sizes_to_read_are_bounded():
 
 
 @case
-def calls_that_make_no_sense_are_refused():
+def invalid_calls_are_refused():
     for name in ("$http", "$http_read", "$http_close"):
         for args in (None, [], 5, "x", {}, {"respons": 1}):
             refuses(call(name, args), "refused")
@@ -113,7 +113,7 @@ def calls_that_make_no_sense_are_refused():
 
 
 @case
-def odd_times_are_none():
+def out_of_range_timeouts_are_ignored():
     for timeout in (-1, 1e308, 2**64):
         assert echoed(timeout=timeout)["path"] == "/echo"
 
@@ -137,8 +137,8 @@ def headers_cannot_be_smuggled():
 
 
 @case
-def headers_of_the_connection_are_the_hosts():
-    told = echoed(
+def connection_headers_are_set_by_the_host():
+    received = echoed(
         headers=[
             ["Host", "example.com"],
             ["Connection", "keep-alive, X"],
@@ -150,7 +150,7 @@ def headers_of_the_connection_are_the_hosts():
             ["X-Own", "passes"],
         ]
     )
-    assert dict(told["headers"]) == {
+    assert dict(received["headers"]) == {
         "accept": "*/*",
         "host": f"127.0.0.1:{HTTP_PORT}",
         "x-own": "passes",
@@ -161,8 +161,8 @@ def headers_of_the_connection_are_the_hosts():
 def libraries_cannot_name_another_host():
     asked = urllib.request.Request(f"{HTTP}/echo", headers={"Host": "example.com"})
     with urllib.request.urlopen(asked) as response:
-        told = json.load(response)
-    assert dict(told["headers"])["host"] == f"127.0.0.1:{HTTP_PORT}"
+        echo = json.load(response)
+    assert dict(echo["headers"])["host"] == f"127.0.0.1:{HTTP_PORT}"
 
 
 @case
@@ -177,7 +177,7 @@ def methods_cannot_be_smuggled():
 
 
 @case
-def urls_that_are_none_are_refused():
+def invalid_urls_are_refused():
     for url in (
         "",
         "x",
@@ -197,7 +197,7 @@ def urls_that_are_none_are_refused():
 
 
 @case
-def only_http_and_only_named_hosts():
+def only_http_urls_of_allowed_hosts_are_requested():
     for url in (
         "file:///etc/passwd",
         "ftp://127.0.0.1/",
@@ -217,7 +217,7 @@ def only_http_and_only_named_hosts():
 
 
 @case
-def an_address_is_the_same_however_it_is_written():
+def other_notations_of_an_address_are_normalised():
     for host in (
         "0x7f000001",
         "2130706433",
@@ -225,17 +225,17 @@ def an_address_is_the_same_however_it_is_written():
         "%31%32%37.0.0.1",
         "\uff11\uff12\uff17.0.0.1",
     ):
-        told = echoed(url=f"http://{host}:{HTTP_PORT}/echo")
-        assert dict(told["headers"])["host"] == f"127.0.0.1:{HTTP_PORT}"
+        received = echoed(url=f"http://{host}:{HTTP_PORT}/echo")
+        assert dict(received["headers"])["host"] == f"127.0.0.1:{HTTP_PORT}"
     for host in ("0x7f000002", "2130706434", "127.2", "%31%32%37.0.0.2"):
         refuses(request(url=f"http://{host}:{HTTP_PORT}/echo"), "denied")
 
 
 @case
-def a_line_break_in_a_url_is_no_header():
-    told = echoed(url=f"{HTTP}/echo?\r\nX-Odd: 1\r\n\r\nGET /other HTTP/1.1")
-    assert told["path"].startswith("/echo?")
-    assert dict(told["headers"]).keys() == {"accept", "host"}
+def a_line_break_in_a_url_adds_no_header():
+    received = echoed(url=f"{HTTP}/echo?\r\nX-Odd: 1\r\n\r\nGET /other HTTP/1.1")
+    assert received["path"].startswith("/echo?")
+    assert dict(received["headers"]).keys() == {"accept", "host"}
 
 
 @case
@@ -251,17 +251,17 @@ def redirects_are_checked_again():
     for url in ("http://127.0.0.1:1/", DENIED, "http://169.254.169.254/", "file:///etc/passwd"):
         asked = f"{HTTP}/redirect?{urllib.parse.quote(url)}"
         raises(OSError, urllib.request.urlopen, asked)
-        # The host itself follows none.
+        # The host follows no redirect itself.
         answer = request(url=asked)["value"]
         assert answer["status"] == 302
         close(answer["response"])
 
 
-# Answers that are no good
+# Invalid responses
 
 
 @case
-def answers_that_are_not_http_are_failures():
+def responses_that_are_not_http_are_failures():
     for path in ("nonsense", "injected", "switch"):
         refuses(request(url=f"{HTTP}/{path}"), "protocol")
     refuses(request(url=f"https://127.0.0.1:{HTTP_PORT}/"), "tls")
@@ -269,7 +269,7 @@ def answers_that_are_not_http_are_failures():
 
 
 @case
-def a_body_that_breaks_off_is_a_failure():
+def a_truncated_body_is_a_failure():
     response = request(url=f"{HTTP}/short")["value"]["response"]
     body = b""
     while not failed(answer := read(response)):
@@ -280,7 +280,7 @@ def a_body_that_breaks_off_is_a_failure():
 
 
 @case
-def what_never_comes_times_out():
+def missing_responses_time_out():
     refuses(request(url=f"{HTTP}/hang", timeout=0.01), "timeout")
     refuses(request(url=f"{HTTP}/hang", timeout=1e-300), "timeout")
     answer = request(url=f"{HTTP}/drip")["value"]
@@ -290,11 +290,11 @@ def what_never_comes_times_out():
     close(answer["response"])
 
 
-# Too much
+# Limits
 
 
 @case
-def responses_that_are_not_read_are_bounded():
+def unread_responses_are_bounded():
     responses = []
     for _ in range(1000):
         answer = request(url=f"{HTTP}/big")
@@ -302,8 +302,8 @@ def responses_that_are_not_read_are_bounded():
             responses.append(answer["value"]["response"])
         else:
             refuses(answer, "limit")
-    assert len(responses) == MOST_OPEN, len(responses)
-    error = raises(OSError, urllib.request.urlopen, f"{HTTP}/", text=f"{MOST_OPEN} responses")
+    assert len(responses) == MAX_OPEN, len(responses)
+    error = raises(OSError, urllib.request.urlopen, f"{HTTP}/", text=f"{MAX_OPEN} responses")
     assert error.errno == errno.EDQUOT
     for response in responses:
         close(response)
@@ -311,20 +311,20 @@ def responses_that_are_not_read_are_bounded():
 
 
 @case
-def bodies_of_requests_are_bounded():
+def request_bodies_are_bounded():
     url = f"{HTTP}/count"
-    most = {"method": "POST", "url": url, "body": {"$bytes": 0}}
-    refuses(request(b"x" * (MOST_BODY + (1 << 20)), **most), "too_large")
+    post = {"method": "POST", "url": url, "body": {"$bytes": 0}}
+    refuses(request(b"x" * (MAX_BODY + (1 << 20)), **post), "too_large")
     refuses(request(headers=[["a", "b"]] * 101), "too_large")
     refuses(request(headers=[["a", "b" * 70_000]]), "too_large")
 
 
-# The last one: nothing can be asked of the host after it.
+# The last case: it uses up the limit of host calls.
 
 
 @case
 def a_response_without_end_is_bounded():
-    """By what a turn may carry, which is less than what a response may have."""
+    """The limit of a turn's host calls applies first: it is lower than the limit of a response."""
     with urllib.request.urlopen(f"{HTTP}/huge") as response:
         received = 0
 
@@ -336,7 +336,7 @@ def a_response_without_end_is_bounded():
         error = raises(OSError, read_on, text="bytes in calls to the host is used up")
     assert error.errno == errno.EDQUOT
     assert received < HUGE
-    # Not that there is no network.
+    # The error is the limit, not a missing network.
     error = raises(OSError, urllib.request.urlopen, f"{HTTP}/", text="used up")
 
 

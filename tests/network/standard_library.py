@@ -1,4 +1,4 @@
-"""HTTP(S) through the standard library's own clients, and what else it might do with a network."""
+"""HTTP(S) with the standard library's clients, and errors of its other uses of a network."""
 
 import errno
 import ftplib
@@ -28,7 +28,7 @@ from checks import (
     HTTP_PORT,
     HTTPS,
     HTTPS_PORT,
-    MOST_BODY,
+    MAX_BODY,
     NAMELESS,
     STREAM,
     WRONG_NAME,
@@ -50,7 +50,7 @@ def connect(port=HTTP_PORT):
 
 
 def read_response(file):
-    """The status line and the body of one response, whose length is told."""
+    """Reads one response that has a Content-Length. Returns its status line and body."""
     status, length = file.readline(), 0
     while (line := file.readline()) != b"\r\n":
         name, _, value = line.partition(b":")
@@ -65,12 +65,12 @@ def read_response(file):
 @case
 def urllib_gets_a_page():
     with urlopen(f"{HTTP}/echo?q=1%202") as response:
-        told = json.load(response)
+        echo = json.load(response)
         assert response.status == 200
         assert response.headers["content-type"] == "application/json"
-    assert (told["method"], told["path"], told["body"]) == ("GET", "/echo?q=1%202", "")
-    assert ["host", f"127.0.0.1:{HTTP_PORT}"] in told["headers"]
-    assert not any(name == "connection" for name, _ in told["headers"])
+    assert (echo["method"], echo["path"], echo["body"]) == ("GET", "/echo?q=1%202", "")
+    assert ["host", f"127.0.0.1:{HTTP_PORT}"] in echo["headers"]
+    assert not any(name == "connection" for name, _ in echo["headers"])
 
 
 @case
@@ -82,9 +82,9 @@ def urllib_gets_a_page_over_https():
 @case
 def urllib_posts():
     for server in (HTTP, HTTPS):
-        told = json.loads(get(f"{server}/echo", data=b"x=1", timeout=60))
-        assert (told["method"], told["body"]) == ("POST", "x=1")
-        assert ["content-type", "application/x-www-form-urlencoded"] in told["headers"]
+        echo = json.loads(get(f"{server}/echo", data=b"x=1", timeout=60))
+        assert (echo["method"], echo["body"]) == ("POST", "x=1")
+        assert ["content-type", "application/x-www-form-urlencoded"] in echo["headers"]
 
 
 @case
@@ -97,7 +97,7 @@ def urllib_follows_redirects():
 
 
 @case
-def urllib_reads_a_body_piece_by_piece():
+def urllib_reads_a_body_in_parts():
     for server in (HTTP, HTTPS):
         with urlopen(f"{server}/stream") as response:
             assert response.read(3) == STREAM[:3]
@@ -107,7 +107,7 @@ def urllib_reads_a_body_piece_by_piece():
 
 
 @case
-def urllib_tells_why_there_is_no_answer():
+def urllib_reports_the_reason_of_a_failure():
     for url, kind in (
         (DENIED, PermissionError),
         (NAMELESS, socket.gaierror),
@@ -175,15 +175,15 @@ def http_client_keeps_its_connection():
     response, body = request("GET", "/not")
     assert (response.status, body, response.headers["etag"]) == (304, b"", '"x"')
     assert json.loads(request("POST", "/echo", body=iter([b"ab", b"cd"]))[1])["body"] == "abcd"
-    told = json.loads(request("PUT", "/echo", body="text", headers={"X-A": "1"})[1])
-    assert told["body"] == "text" and ["x-a", "1"] in told["headers"]
+    echo = json.loads(request("PUT", "/echo", body="text", headers={"X-A": "1"})[1])
+    assert echo["body"] == "text" and ["x-a", "1"] in echo["headers"]
     assert request("GET", "/stream")[1] == STREAM
     assert request("GET", "/")[1] == b"hello"
     connection.close()
 
 
 @case
-def http_client_notices_a_body_that_breaks_off():
+def http_client_detects_a_truncated_body():
     connection = http.client.HTTPConnection("127.0.0.1", HTTP_PORT)
     connection.request("GET", "/short")
     response = connection.getresponse()
@@ -246,21 +246,21 @@ def a_socket_sends_requests_as_clients_write_them():
             b"POST /echo HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n"
         )
         assert (file.readline(), file.readline()) == (b"HTTP/1.1 100 Continue\r\n", b"\r\n")
-        # The rest of it, and the next one before its answer was read.
+        # The rest of the request, and the next one before the response was read.
         sock.sendall(b"abc" + b"GET /echo?next HTTP/1.1\r\nHost: x\r\n\r\n")
         for body, path in (("abc", "/echo"), ("", "/echo?next")):
             status, answer = read_response(file)
-            told = json.loads(answer)
+            echo = json.loads(answer)
             assert status == b"HTTP/1.1 200 OK\r\n"
-            assert (told["body"], told["path"]) == (body, path)
+            assert (echo["body"], echo["path"]) == (body, path)
     chunked = b"POST /echo HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     chunked += b"3\r\nabc\r\n2;x=y\r\nde\r\n0\r\nT: 1\r\n\r\n"
     with connect() as sock:
         for byte in chunked:
             sock.sendall(bytes([byte]))
-        told = json.loads(read_response(sock.makefile("rb"))[1])
-        assert told["body"] == "abcde"
-        assert not any(name == "t" for name, _ in told["headers"])
+        echo = json.loads(read_response(sock.makefile("rb"))[1])
+        assert echo["body"] == "abcde"
+        assert not any(name == "t" for name, _ in echo["headers"])
     with connect() as sock:
         sock.sendall(b"GET /echo?\xc3\xa4 HTTP/1.1\r\n\r\n")
         assert json.loads(read_response(sock.makefile("rb"))[1])["path"] == "/echo?%C3%A4"
@@ -286,7 +286,7 @@ def a_socket_can_be_polled():
 
 
 @case
-def a_socket_that_does_not_block_has_nothing_to_read_before_a_request():
+def a_non_blocking_socket_has_no_data_before_a_request():
     with connect() as sock:
         sock.setblocking(False)
         raises(BlockingIOError, sock.recv, 1)
@@ -301,7 +301,7 @@ def a_name_is_its_own_address():
     assert error.errno == errno.EACCES
 
 
-# What is not there
+# Unsupported uses
 
 
 @case
@@ -362,9 +362,9 @@ def proxies_are_refused():
 
 
 @case
-def bodies_and_heads_have_bounds():
-    assert get(f"{HTTP}/count", data=b"x" * MOST_BODY) == b"%d" % MOST_BODY
-    raises(OSError, urlopen, f"{HTTP}/count", data=b"x" * (MOST_BODY + 1), text="at most")
+def bodies_and_heads_are_bounded():
+    assert get(f"{HTTP}/count", data=b"x" * MAX_BODY) == b"%d" % MAX_BODY
+    raises(OSError, urlopen, f"{HTTP}/count", data=b"x" * (MAX_BODY + 1), text="at most")
     raises(OSError, urlopen, f"{HTTP}/{'p' * 70_000}", text="at most")
 
 
@@ -388,7 +388,7 @@ def ssl_contexts_can_be_set_up():
 
 
 @case
-def certificates_are_checked_whatever_the_context_says():
+def certificates_are_verified_in_any_context():
     context = ssl._create_unverified_context()
     error = raises(urllib.error.URLError, urlopen, WRONG_NAME, context=context)
     assert isinstance(error.reason, ssl.SSLCertVerificationError)

@@ -1,4 +1,4 @@
-"""httpx, both ways."""
+"""HTTP(S) with httpx, synchronous and asynchronous."""
 
 import asyncio
 import sys
@@ -14,7 +14,7 @@ from checks import (
     DENIED,
     HTTP,
     HTTPS,
-    MOST_OPEN,
+    MAX_OPEN,
     NAMELESS,
     STREAM,
     WRONG_NAME,
@@ -36,8 +36,8 @@ LINES = STREAM.decode().splitlines()
 def a_client_makes_requests():
     with httpx.Client() as client:
         for server in (HTTP, HTTPS):
-            told = client.get(f"{server}/echo", params={"q": "ä"}).json()
-            assert told["path"] == "/echo?q=%C3%A4"
+            echo = client.get(f"{server}/echo", params={"q": "ä"}).json()
+            assert echo["path"] == "/echo?q=%C3%A4"
             assert client.post(f"{server}/echo", json=[1]).json()["body"] == "[1]"
             parts = (b"%d" % number for number in range(3))
             assert client.post(f"{server}/echo", content=parts).json()["body"] == "012"
@@ -67,7 +67,7 @@ def a_client_keeps_its_connections():
 
 
 @case
-def a_client_is_told_why_there_is_no_answer():
+def a_client_receives_the_reason_of_a_failure():
     for url in UNREACHABLE:
         raises(httpx.NetworkError, httpx.get, url)
     raises(httpx.ConnectError, httpx.get, DENIED, text="not among the allowed hosts")
@@ -96,8 +96,8 @@ async def an_async_client_makes_requests():
         for server in (HTTP, HTTPS):
             assert (await client.get(f"{server}/echo")).json()["path"] == "/echo"
             assert len((await client.get(f"{server}/big")).content) == BIG
-            told = await client.post(f"{server}/echo", content=parts())
-            assert told.json()["body"] == "012"
+            echo = await client.post(f"{server}/echo", content=parts())
+            assert echo.json()["body"] == "012"
             assert (await client.get(f"{server}/redirect", follow_redirects=True)).history
             async with client.stream("GET", f"{server}/stream") as response:
                 assert [line async for line in response.aiter_lines()] == LINES
@@ -107,7 +107,7 @@ async def an_async_client_makes_requests():
 
 @case
 async def requests_are_under_way_at_once():
-    """The server answers none of them before all are there."""
+    """The server responds to none of them before it has received all."""
     async with httpx.AsyncClient(timeout=60) as client:
         together = [client.get(f"{server}/meet?4") for server in (HTTP, HTTPS) for _ in range(4)]
         answers = await asyncio.gather(*together)
@@ -115,7 +115,7 @@ async def requests_are_under_way_at_once():
 
 
 @case
-async def an_async_client_is_told_why_there_is_no_answer():
+async def an_async_client_receives_the_reason_of_a_failure():
     async with httpx.AsyncClient() as client:
         for url in UNREACHABLE:
             await araises(httpx.NetworkError, client.get(url))
@@ -123,7 +123,7 @@ async def an_async_client_is_told_why_there_is_no_answer():
 
 
 @case
-async def what_is_not_awaited_any_more_is_over():
+async def cancelled_requests_end():
     async with httpx.AsyncClient() as client:
         for server in (HTTP, HTTPS):
             limit = httpx.Timeout(60, read=0.05)
@@ -135,7 +135,7 @@ async def what_is_not_awaited_any_more_is_over():
             task.cancel()
             await araises(asyncio.CancelledError, task)
             assert (await client.get(f"{server}/")).text == "hello"
-        for _ in range(2 * MOST_OPEN):
+        for _ in range(2 * MAX_OPEN):
             async with client.stream("GET", f"{HTTP}/big"):
                 pass
     await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""requests and urllib3."""
+"""HTTP(S) with requests and urllib3."""
 
 import json
 import sys
@@ -18,8 +18,8 @@ from checks import (
     DENIED,
     HTTP,
     HTTPS,
-    MOST_BODY,
-    MOST_OPEN,
+    MAX_BODY,
+    MAX_OPEN,
     STREAM,
     WRONG_NAME,
     case,
@@ -37,10 +37,10 @@ def requests_gets():
         response = requests.get(
             f"{server}/echo", params={"a": "ä b"}, headers={"X-A": "y"}, timeout=(60, 60)
         )
-        told = response.json()
+        echo = response.json()
         assert response.ok
-        assert told["path"] == "/echo?a=%C3%A4+b"
-        assert ["x-a", "y"] in told["headers"]
+        assert echo["path"] == "/echo?a=%C3%A4+b"
+        assert ["x-a", "y"] in echo["headers"]
     assert requests.get(f"{HTTP}/gzip").text == "squeezed " * 100
     assert requests.get(f"{HTTP}/none").status_code == 204
     assert requests.get(f"{HTTP}/missing").status_code == 404
@@ -54,8 +54,8 @@ def requests_sends_bodies():
     assert requests.post(url, json={"k": 1}).json()["body"] == '{"k": 1}'
     assert requests.post(url, data={"k": "ä"}).json()["body"] == "k=%C3%A4"
     files = {"f": ("name.txt", b"content")}
-    told = requests.post(url, files=files).json()
-    assert 'filename="name.txt"' in told["body"] and "content" in told["body"]
+    echo = requests.post(url, files=files).json()
+    assert 'filename="name.txt"' in echo["body"] and "content" in echo["body"]
     parts = (b"%d," % number for number in range(4))
     assert requests.post(url, data=parts).json()["body"] == "0,1,2,3,"
     assert requests.request("PATCH", url).json()["method"] == "PATCH"
@@ -86,15 +86,15 @@ def a_session_streams_and_keeps_its_connection():
 
 
 @case
-def a_response_that_is_closed_makes_place_for_another():
+def a_closed_response_frees_its_slot():
     with requests.Session() as session:
-        for _ in range(2 * MOST_OPEN):
+        for _ in range(2 * MAX_OPEN):
             with session.get(f"{HTTP}/big", stream=True) as response:
                 response.raw.read(10)
 
 
 @case
-def requests_tells_why_there_is_no_answer():
+def requests_reports_the_reason_of_a_failure():
     raises(ConnectionError, requests.get, DENIED, text="not among the allowed hosts")
     raises(ConnectionError, requests.get, CLOSED)
     raises(requests.exceptions.SSLError, requests.get, WRONG_NAME)
@@ -105,7 +105,7 @@ def requests_tells_why_there_is_no_answer():
 
 
 @case
-def certificates_are_checked_whatever_is_said():
+def certificates_are_verified_with_any_setting():
     warnings.simplefilter("ignore")
     assert requests.get(f"{HTTPS}/", verify=False).text == "hello"
     raises(requests.exceptions.SSLError, requests.get, WRONG_NAME, verify=False)
@@ -120,10 +120,10 @@ def proxies_are_refused():
 
 
 @case
-def bodies_have_a_bound():
+def bodies_are_bounded():
     url = f"{HTTP}/count"
-    assert requests.post(url, data=b"x" * MOST_BODY).text == str(MOST_BODY)
-    raises(OSError, requests.post, url, data=b"x" * (MOST_BODY + 1), text="at most")
+    assert requests.post(url, data=b"x" * MAX_BODY).text == str(MAX_BODY)
+    raises(OSError, requests.post, url, data=b"x" * (MAX_BODY + 1), text="at most")
     parts = (b"x" * (1 << 20) for _ in range(17))
     raises(OSError, requests.post, url, data=parts, text="at most")
 
@@ -133,8 +133,8 @@ def urllib3_makes_requests():
     pool = urllib3.PoolManager()
     assert pool.request("GET", f"{HTTPS}/").data == b"hello"
     assert pool.request("GET", f"{HTTP}/redirect").status == 200
-    told = pool.request("POST", f"{HTTP}/echo", fields={"a": "b"})
-    assert 'name="a"' in json.loads(told.data)["body"]
+    echo = pool.request("POST", f"{HTTP}/echo", fields={"a": "b"})
+    assert 'name="a"' in json.loads(echo.data)["body"]
     error = urllib3.exceptions.MaxRetryError
     raises(error, pool.request, "GET", f"{HTTP}/hang", timeout=0.05, retries=1)
     raises(error, pool.request, "GET", DENIED, retries=0, text="not among the allowed hosts")

@@ -1,9 +1,9 @@
-"""A web server on a loopback port, well behaved or not; each path is a thing that one might do.
+"""A web server on a loopback port. Each path is one correct or incorrect behaviour of a server.
 
     python3 http_server.py [--tls CERT KEY]
 
-Only the standard library. Its first line on stdout is the port, its second one a port that it
-keeps from others without listening there.
+Needs the standard library only. The first line on stdout is the port, the second one a port that the
+server binds without listening. It exits at the end of its stdin.
 """
 
 import argparse
@@ -21,17 +21,17 @@ PARTS = [b"part %d\n" % number for number in range(5)]
 
 
 class Meeting:
-    """Answers once enough requests are there: only those under way at once ever get one."""
+    """Releases requests when enough of them wait: only concurrent requests get a response."""
 
     def __init__(self):
         self.changed = threading.Condition()
-        self.guests = 0
+        self.waiting = 0
 
     def wait_for(self, enough):
         with self.changed:
-            self.guests += 1
+            self.waiting += 1
             self.changed.notify_all()
-            self.changed.wait_for(lambda: self.guests >= enough)
+            self.changed.wait_for(lambda: self.waiting >= enough)
 
 
 meeting = Meeting()
@@ -47,7 +47,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             page()
         except ConnectionError:
-            # The client has gone away, as some tests do.
+            # The client has disconnected, as some tests do.
             self.close_connection = True
 
     do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = do_OPTIONS = answer
@@ -77,22 +77,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def send_chunk(self, data):
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
 
-    # What a server should do.
+    # Correct responses.
 
     def page_hello(self):
         self.send(b"hello")
 
     def page_echo(self):
-        told = {
+        received = {
             "method": self.command,
             "path": self.path,
             "headers": [[name.lower(), value] for name, value in self.headers.items()],
             "body": self.body.decode("latin-1"),
         }
-        self.send(json.dumps(told).encode(), kind="application/json")
+        self.send(json.dumps(received).encode(), kind="application/json")
 
     def page_redirect(self):
-        """To the path, or the whole URL, of its query."""
+        """Redirects to the path or URL in the query."""
         to = urllib.parse.unquote(self.url.query) or "/echo?redirected"
         self.send(b"", ("Location", to), status=302)
 
@@ -128,43 +128,43 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send(b'[{"k": 1}, {"k": 2}]', kind="application/json")
 
     def page_count(self):
-        """How long the request's body is."""
+        """Responds with the size of the request's body."""
         self.send(b"%d" % len(self.body))
 
     def page_meet(self):
-        """Answers once as many such requests are there as its query says."""
+        """Responds when as many of these requests wait as the query says."""
         meeting.wait_for(int(self.url.query))
         self.send(b"met")
 
-    # What it should not do.
+    # Incorrect responses.
 
     def page_short(self):
-        """Promises more than it sends."""
+        """Announces more bytes than it sends."""
         self.head(200, ("Content-Length", "100"), ("Connection", "close"))
         self.wfile.write(b"only this")
 
     def page_hang(self):
-        """Never answers."""
-        self.wait_for_client_to_go()
+        """Never responds."""
+        self.wait_for_disconnect()
 
     def page_drip(self):
-        """Sends the beginning of its answer, and never the rest."""
+        """Sends the start of a response, and never the rest."""
         self.head(200, ("Content-Length", "100"))
         self.wfile.write(b"begins")
-        self.wait_for_client_to_go()
+        self.wait_for_disconnect()
 
     def page_nonsense(self):
         self.wfile.write(b"\x00\x01 this is not HTTP\r\n\r\n")
         self.close_connection = True
 
     def page_huge(self):
-        """Never ends."""
+        """Sends a response without end."""
         self.head(200, ("Transfer-Encoding", "chunked"))
         while True:
             self.send_chunk(b"x" * (1 << 16))
 
     def page_injected(self):
-        """A head with a line that another server might take for the end of it."""
+        """Sends a head with a bare CR, which some parsers treat as the end of a line."""
         head = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Odd: a\rSet-Cookie: b\r\n\r\n"
         self.wfile.write(head + b"ok")
 
@@ -172,7 +172,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.head(101, ("Upgrade", "echo"), ("Connection", "Upgrade"))
         self.close_connection = True
 
-    def wait_for_client_to_go(self):
+    def wait_for_disconnect(self):
         self.rfile.read(1)
         self.close_connection = True
 
@@ -182,12 +182,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
-    # Some tests open as many connections as they may, at once.
+    # Some tests open the maximum of connections at once.
     request_queue_size = 128
     tls = None
 
     def finish_request(self, request, client_address):
-        """In the connection's own thread: a client without a handshake must not stop others."""
+        """Does the TLS handshake in the connection's thread, so that a slow client blocks no others."""
         if self.tls is not None:
             request = self.tls.wrap_socket(request, server_side=True)
         super().finish_request(request, client_address)
@@ -208,7 +208,7 @@ def main():
     closed = socket.socket()
     closed.bind(("127.0.0.1", 0))
     print(server.server_address[1], closed.getsockname()[1], sep="\n", flush=True)
-    # Whoever started it and was killed has closed this, and nobody needs it any more.
+    # The test process may be killed. Then stdin ends, and so does the server.
     threading.Thread(target=lambda: (sys.stdin.read(), server.shutdown()), daemon=True).start()
     server.serve_forever()
 

@@ -1,9 +1,9 @@
-"""A scripted MCP server, well behaved or not, over stdio or (--http) streamable HTTP on a loopback port.
+"""A scripted MCP server over stdio or, with --http, streamable HTTP on a loopback port.
 
     python3 mcp_server.py [--http] [--marker FILE] MODE
 
-Only the standard library. Each tool and each mode is one thing that a server might do. With --marker, what
-is to be known outside (a cancellation, a process's number) is appended to that file, a line each.
+Needs the standard library only. Each tool and each mode is one correct or incorrect behaviour of a server. With
+--marker, the server appends events for the test (a cancellation, its process id) to that file, one a line.
 """
 
 import argparse
@@ -39,7 +39,7 @@ def schema(**properties):
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-# --- Tools: name -> (what is told of it, what it does) -------------------------------------------
+# --- Tools: name -> (description, function) -------------------------------------------------------
 
 tools = {}
 grown = False
@@ -47,14 +47,14 @@ grown = False
 
 def tool(args=None, output=None, name=None):
     def add(function):
-        told = {
+        described = {
             "name": name or function.__name__,
             "description": function.__doc__ or "",
             "inputSchema": args or schema(),
         }
         if output:
-            told["outputSchema"] = output
-        tools[told["name"]] = (told, function)
+            described["outputSchema"] = output
+        tools[described["name"]] = (described, function)
         return function
 
     return add
@@ -259,7 +259,7 @@ def listed(cursor):
     if mode == "broken-list":
         return {"tools": 5}
     extra = [{"name": "grown", "inputSchema": schema()}] if grown else []
-    return {"tools": [told for told, _ in tools.values()] + extra}
+    return {"tools": [described for described, _ in tools.values()] + extra}
 
 
 # --- The protocol ---------------------------------------------------------------------------------
@@ -276,7 +276,7 @@ lock = threading.Lock()
 
 
 def answer(message):
-    """The result or error of a request, or None for no answer at all."""
+    """Returns the result or error of a request, or None for no response."""
     method, params = message["method"], message.get("params") or {}
     if method == "initialize":
         if mode == "hang-initialize":
@@ -323,7 +323,7 @@ def notified(message):
 
 
 def reply(message):
-    """The messages that answer a request."""
+    """Returns the messages to send in response to a request."""
     result = answer(message)
     if result is None:
         return []
@@ -349,7 +349,7 @@ def send(message):
 
 
 def request(method, params):
-    """Asks the client."""
+    """Sends a request to the client and waits for the response."""
     id = f"mine-{method}"
     answers[id] = threading.Event(), []
     send({"jsonrpc": "2.0", "id": id, "method": method, "params": params})
@@ -365,7 +365,7 @@ def stdio():
     for line in sys.stdin.buffer:
         message = json.loads(line)
         if "method" not in message:
-            # What the client says of lines that are no messages has no id.
+            # Errors of the client about invalid lines have no id.
             if message.get("id") in answers:
                 event, got = answers[message["id"]]
                 got.append(message.get("result", message.get("error")))

@@ -1,40 +1,40 @@
-"""`final_answer(value)`: how an agent's code ends the task."""
+"""`final_answer(value)`, with which an agent's code ends the task."""
 
 import datetime
 import math
 import sys
 
-_MOST_VALUES = 100_000
-_DEEPEST = 50
+_MAX_VALUES = 100_000
+_MAX_DEPTH = 50
 
-_given = None
+_answer = None
 
 
-class Given(BaseException):
-    """Ends the turn in which the answer was given; no `except Exception` holds it."""
+class AnswerGiven(BaseException):
+    """Ends the turn after `final_answer`. `except Exception` does not catch it."""
 
 
 def final_answer(value=None, /, **named):
-    """Gives `value`, or the named values as a dict, as the answer to the task and ends the turn.
+    """Sets `value`, or the named values as a dict, as the answer to the task and ends the turn.
 
-    The value is turned into JSON: numbers, strings, lists, dicts, numpy and pandas values keep
-    their shape, anything else becomes its `str`.
+    The value is converted to JSON: numbers, strings, lists, dicts, numpy and pandas values keep
+    their structure, any other value is converted with `str`.
     """
-    global _given
-    _given = {"value": plain(named if value is None and named else value)}
-    raise Given
+    global _answer
+    _answer = {"value": plain(named if value is None and named else value)}
+    raise AnswerGiven
 
 
 def take():
-    """The answer given since the last call, or None."""
-    global _given
-    given, _given = _given, None
-    return given
+    """Returns and clears the answer since the last call, or None."""
+    global _answer
+    answer, _answer = _answer, None
+    return answer
 
 
 def plain(value):
-    """`value` in terms of JSON."""
-    return _plain(value, _DEEPEST, [_MOST_VALUES])
+    """Converts `value` to values that JSON supports."""
+    return _plain(value, _MAX_DEPTH, [_MAX_VALUES])
 
 
 def _plain(value, depth, left):
@@ -44,7 +44,7 @@ def _plain(value, depth, left):
     if value is None or isinstance(value, (bool, str)):
         return str(value) if type(value) not in (bool, type(None)) else value
     if isinstance(value, int):
-        # The host reads 64 bits; a longer number stays exact as text.
+        # The host supports 64 bits. A larger number becomes text, to stay exact.
         return int(value) if -(2**63) <= value < 2**64 else str(value)
     if isinstance(value, float):
         return float(value) if math.isfinite(value) else str(value)
@@ -52,7 +52,7 @@ def _plain(value, depth, left):
         named = {}
         for key, one in value.items():
             name = key if type(key) is str else str(scientific(key))
-            # 1 and "1" are two keys here and one in JSON.
+            # 1 and "1" are two keys in Python and one in JSON.
             named[repr(key) if name in named else name] = _plain(one, depth - 1, left)
         return named
     if isinstance(value, (list, tuple)):
@@ -72,7 +72,7 @@ def _plain(value, depth, left):
 
 
 def scientific(value):
-    """A numpy or pandas value as the plain Python one, or `value` itself."""
+    """Converts a numpy or pandas value to a builtin one. Returns any other value unchanged."""
     numpy = sys.modules.get("numpy")
     if numpy is not None:
         if isinstance(value, numpy.generic):

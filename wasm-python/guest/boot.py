@@ -1,5 +1,5 @@
-# Runs once, in `__main__`, while the base image is made: loads the runner's modules, imports the
-# warm list, and leaves the interpreter at rest. Any exception here fails the making of the image.
+# Runs once, in `__main__`, while the base image is made: loads the runner's modules, imports the warm
+# list and leaves the interpreter idle. An exception here makes the image fail.
 
 
 def boot():
@@ -15,8 +15,8 @@ def boot():
 
     frame = json.loads(_host.call(b'{"op":"boot"}'))
     os.chdir("/home/user")
-    # Unbuffered: output is seen as it is written, both streams stay in order, and nothing is lost
-    # in a buffer when a turn is stopped.
+    # Unbuffered: output is visible as soon as it is written, stdout and stderr keep their order, and
+    # no output is lost in a buffer when a turn is stopped.
     for fd, name, errors in ((1, "stdout", "strict"), (2, "stderr", "backslashreplace")):
         raw = io.FileIO(fd, "w", closefd=False)
         raw.name = f"<{name}>"
@@ -24,7 +24,7 @@ def boot():
         stream.mode = "w"
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
-    # As with a script: modules the code writes beside itself can be imported.
+    # As for a script: the code can import modules that it writes to its own folder.
     sys.path.insert(0, "/home/user")
     package = types.ModuleType("_codeact", "The runner inside the sandbox.")
     package.__path__ = []
@@ -32,12 +32,12 @@ def boot():
     for name, source in frame["modules"]:
         short = name.rpartition(".")[2]
         module = types.ModuleType(name)
-        # The prefix by which tracebacks tell the runner's frames from the user's.
+        # Tracebacks recognise the runner's frames by this prefix.
         module.__file__ = f"<codeact>/{short}.py"
         sys.modules[name] = module
         setattr(package, short, module)
         exec(compile(source, module.__file__, "exec"), module.__dict__)
-    # Before anything that looks for an `ssl`.
+    # Before any import that needs `ssl`.
     package.net.install()
     package.net_poll.install()
     package.net_async.install()
@@ -45,22 +45,24 @@ def boot():
         importlib.import_module(name)
     import builtins
 
-    # What starts each turn: by this name, or by its address.
+    # The entry point of each turn. The host calls it by this name or by its address.
     builtins.__codeact__ = package.turn.run
-    package.absent.install()
-    package.gaps.install()
-    package.loop.install()
+    package.unsupported.install()
+    package.wasi_compat.install()
+    package.event_loop.install()
     package.displays.install()
     package.threads.install()
     package.tools.install()
-    package.people.install()
+    package.user_input.install()
     package.turn.rehearse()
-    package.seeds.find()
+    package.seeds.find_generators()
     gc.collect()
-    # Once frozen, a circle is collected by nobody: what the host calls stays where it is.
-    circle = [package.turn.run]
-    circle.append(circle)
-    # Preloaded objects leave the collector's sight: it would touch, and so copy, their pages.
+    # A reference cycle is never collected after `gc.freeze()`, so this one keeps the entry point alive
+    # at its address.
+    cycle = [package.turn.run]
+    cycle.append(cycle)
+    # The collector ignores frozen objects. Otherwise it would write to their pages, and each session
+    # would get copies of them.
     gc.freeze()
     _host.call(b'{"op":"end","result":"%d"}' % id(package.turn.run))
 

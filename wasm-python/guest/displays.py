@@ -1,4 +1,4 @@
-"""Pictures and rich values: what a notebook would show, handed to the host."""
+"""Pictures and rich forms of values, sent to the host as a notebook would show them."""
 
 import base64
 import io
@@ -15,35 +15,35 @@ _PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozens
 
 
 def display(mime, data):
-    """Hands one picture or text to the host. A refusal is an exception."""
+    """Sends one picture or text to the host. Raises RuntimeError if the host rejects it."""
     if isinstance(data, str):
         data = data.encode("utf-8", "replace")
     text = base64.b64encode(data)
     head = b'{"op":"display","mime":"' + mime.encode("ascii") + b'","data":"'
     reply = _host.call(head + text + b'"}')
     if reply != b"{}":
-        raise RuntimeError(f"the picture was not taken: {str(reply, 'utf-8', 'replace')}")
+        raise RuntimeError(f"the host rejected the display: {str(reply, 'utf-8', 'replace')}")
 
 
 def value(result):
-    """Shows a turn's final value in the forms it has beside its `repr`."""
+    """Displays the rich forms of a turn's final value."""
     if type(result) in _PLAIN:
         return
     if _is_figure(result):
-        # An open one is shown with the others at the end of the turn.
+        # An open figure is displayed with the others at the end of the turn.
         if not any(manager.canvas.figure is result for manager in _open_figures()):
             _figure(result)
         return
     for method, mime in _RICH:
         render = getattr(type(result), method, None)
         if render is not None:
-            shown = render(result)
-            if shown is not None:
-                display(mime, shown)
+            rendered = render(result)
+            if rendered is not None:
+                display(mime, rendered)
 
 
 def figures():
-    """Shows the figures that are open, and closes them."""
+    """Displays and closes the open figures."""
     managers = _open_figures()
     if not managers:
         return
@@ -71,7 +71,7 @@ def _figure(figure):
 
 
 def install():
-    """Makes `plt.show()` show. Called while the image is made."""
+    """Makes `plt.show()` display the open figures. Called while the image is made."""
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return

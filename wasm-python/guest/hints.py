@@ -1,56 +1,58 @@
-"""What to do instead, for errors whose own text suggests what cannot be done here."""
+"""Hints for exceptions whose own message suggests an action that is impossible in the sandbox."""
 
-_NO_INSTALL = (
-    "nothing can be installed from inside the sandbox; whoever runs the code can add pure-Python "
-    "packages (--with NAME). "
+_CANNOT_INSTALL = (
+    "packages cannot be installed from inside the sandbox; a pure-Python package can be added to the "
+    "sandbox's packages before the code runs. "
 )
 _TABLES = "For tables use CSV, JSON, pickle, .xlsx or sqlite3"
-_PICTURES = "this PIL has no JPEG, WebP or AVIF: use PNG"
+_NO_CODEC = "Pillow has no JPEG, WebP or AVIF codec in the sandbox: use PNG"
+_NO_FONTS = "Pillow has only its built-in font in the sandbox: draw text with matplotlib"
 
-# The module that is missing, or a part of the message: what to say.
+# Hints by the name of the missing module.
 _MODULES = {
-    "pyarrow": _NO_INSTALL + _TABLES,
-    "fastparquet": _NO_INSTALL + _TABLES,
-    "tables": _NO_INSTALL + _TABLES,
-    "pytables": _NO_INSTALL + _TABLES,
-    "h5py": _NO_INSTALL + _TABLES,
-    "odf": _NO_INSTALL + _TABLES,
-    "polars": _NO_INSTALL + "Use pandas",
-    "cv2": _NO_INSTALL + "Use PIL, numpy and scipy.ndimage",
-    "torch": _NO_INSTALL + "Use scikit-learn, scipy and numpy",
-    "tensorflow": _NO_INSTALL + "Use scikit-learn, scipy and numpy",
-    "requests": _NO_INSTALL + "Use urllib.request, where there is a network",
-    "httpx": _NO_INSTALL + "Use urllib.request, where there is a network",
-    "PIL._imagingft": "PIL has no fonts but its own here: draw text with matplotlib",
-    "_imagingft": "PIL has no fonts but its own here: draw text with matplotlib",
+    "pyarrow": _CANNOT_INSTALL + _TABLES,
+    "fastparquet": _CANNOT_INSTALL + _TABLES,
+    "tables": _CANNOT_INSTALL + _TABLES,
+    "pytables": _CANNOT_INSTALL + _TABLES,
+    "h5py": _CANNOT_INSTALL + _TABLES,
+    "odf": _CANNOT_INSTALL + _TABLES,
+    "polars": _CANNOT_INSTALL + "Use pandas",
+    "cv2": _CANNOT_INSTALL + "Use PIL, numpy and scipy.ndimage",
+    "torch": _CANNOT_INSTALL + "Use scikit-learn, scipy and numpy",
+    "tensorflow": _CANNOT_INSTALL + "Use scikit-learn, scipy and numpy",
+    "requests": _CANNOT_INSTALL + "Use urllib.request, if the sandbox has a network",
+    "httpx": _CANNOT_INSTALL + "Use urllib.request, if the sandbox has a network",
+    "PIL._imagingft": _NO_FONTS,
+    "_imagingft": _NO_FONTS,
 }
-_TEXTS = (
-    ("pyarrow", _NO_INSTALL + _TABLES),
-    ("sqlalchemy", _NO_INSTALL + "Use a connection of sqlite3.connect(...)"),
-    ("pip or conda", _NO_INSTALL + _TABLES),
-    ("coder jpeg", _PICTURES),
-    ("coder webp", _PICTURES),
-    (": .webp", _PICTURES),
-    (": .avif", _PICTURES),
-    (": .jpg", _PICTURES),
-    ("_imagingft", _MODULES["_imagingft"]),
+# Hints by a part of the message. The first match applies.
+_MESSAGES = (
+    ("pyarrow", _CANNOT_INSTALL + _TABLES),
+    ("sqlalchemy", _CANNOT_INSTALL + "Use a connection of sqlite3.connect(...)"),
+    ("pip or conda", _CANNOT_INSTALL + _TABLES),
+    ("coder jpeg", _NO_CODEC),
+    ("coder webp", _NO_CODEC),
+    (": .webp", _NO_CODEC),
+    (": .avif", _NO_CODEC),
+    (": .jpg", _NO_CODEC),
+    ("_imagingft", _NO_FONTS),
     ("mmap is unavailable", "read the file instead of mapping it"),
 )
 
 
 def hint(error):
-    """One sentence for `error`, or None."""
+    """Returns a hint for `error`, or None."""
     if isinstance(error, ImportError):
         top = (error.name or "").partition(".")[0]
-        known = _MODULES.get(error.name) or _MODULES.get(top)
-        if known:
-            return known
+        found = _MODULES.get(error.name) or _MODULES.get(top)
+        if found:
+            return found
     elif not isinstance(error, (OSError, ValueError)):
         return None
-    text = str(error)
-    for part, known in _TEXTS:
-        if part in text:
-            return known
-    if isinstance(error, ModuleNotFoundError) and "sandbox" not in text:
-        return _NO_INSTALL.strip()
+    message = str(error)
+    for part, found in _MESSAGES:
+        if part in message:
+            return found
+    if isinstance(error, ModuleNotFoundError) and "sandbox" not in message:
+        return _CANNOT_INSTALL.strip()
     return None

@@ -1,6 +1,6 @@
-"""Sockets whose other end is the host's HTTP client: what `http.client` and its like connect with.
+"""Sockets for `http.client` and similar libraries, on top of the host's HTTP client.
 
-Names are resolved by the host: an address holds the name itself.
+The host resolves names: a socket address contains the name itself.
 """
 
 import errno
@@ -8,69 +8,71 @@ import itertools
 import socket
 import sys
 
-from _codeact import door, tls, wire
+from _codeact import hostcall, tls, wire
 
 _NO_NETWORK = "the sandbox has no network; use the data and tools you were given"
 _FLAGS = getattr(socket, "SOCK_NONBLOCK", 0) | getattr(socket, "SOCK_CLOEXEC", 0)
 
 _plain_socket = socket.socket
 
-# The sockets that are open, by a number beyond those of files.
-links = {}
+# The state of the open sockets, by descriptor. The descriptors are above those of files.
+open_sockets = {}
 _numbers = itertools.count(1 << 20)
 
 
-class _Link:
-    """What a socket's number stands for."""
+class _SocketState:
+    """State of one open socket: its connection and the peer's address, once it is connected."""
 
-    wire = peer = None
+    connection = peer = None
 
     @property
-    def readable(self):
-        return self.wire is None or self.wire.readable
+    def is_readable(self):
+        return self.connection is None or self.connection.is_readable
 
 
-def _refused(error):
-    """The exception that a socket raises for a call that the host has not made."""
+def _os_error(error):
+    """Converts a refused host call to the exception that a socket raises."""
     message = str(error)
-    # No network, or nothing of the kind: no tool of that name.
-    if message.startswith("there is no "):
+    # Without a network, the host has no tools for it.
+    if error._kind == "unknown":
         return OSError(errno.ENOTSUP, _NO_NETWORK)
-    if message.endswith("used up"):
+    # The host has no kind for this error.
+    if "limit of" in message:
         return OSError(errno.EDQUOT, message)
     return ConnectionResetError(errno.ECONNRESET, message)
 
 
 def call(name, args):
-    """Asks the host; without a network it refuses."""
+    """Makes a host call and returns its result. Raises OSError if the host refuses it."""
     try:
-        return door.call(name, args)
-    except door.ToolError as error:
-        raise _refused(error) from None
+        return hostcall.call(name, args)
+    except hostcall.ToolError as error:
+        raise _os_error(error) from None
 
 
-async def acall(name, args):
-    """As `call`; others go on meanwhile."""
+async def call_async(name, args):
+    """Does the same as `call`. Other tasks run meanwhile."""
     try:
-        return await door.acall(name, args)
-    except door.ToolError as error:
-        raise _refused(error) from None
+        return await hostcall.call_async(name, args)
+    except hostcall.ToolError as error:
+        raise _os_error(error) from None
 
 
-def end():
-    """The turn ends, and with it the responses that were not read: the next turn numbers its own anew."""
-    for link in links.values():
-        if link.wire is not None:
-            link.wire.cut()
+def end_turn():
+    """Aborts the responses that were not read: the next turn numbers its responses from the start."""
+    for state in open_sockets.values():
+        if state.connection is not None:
+            state.connection.abort()
 
 
 def reach(host=None, port=None, timeout=None):
-    """Raises where there is no network, or where the host says no before any request."""
+    """Raises OSError if there is no network or the host denies a connection to this address."""
     _check(call("$http_reach", {"host": host, "port": port, "timeout": timeout}))
 
 
-async def areach(host, port=None):
-    _check(await acall("$http_reach", {"host": host, "port": port, "timeout": None}))
+async def reach_async(host, port=None):
+    """Does the same as `reach`. Other tasks run meanwhile."""
+    _check(await call_async("$http_reach", {"host": host, "port": port, "timeout": None}))
 
 
 def _check(reply):
@@ -78,8 +80,8 @@ def _check(reply):
         raise wire.failure(reply)
 
 
-def _carry(steps):
-    """Makes the calls that a connection asks for."""
+def _run_calls(steps):
+    """Makes the host calls that the generator `steps` yields, and sends it the replies."""
     try:
         step = next(steps)
         while True:
@@ -90,11 +92,11 @@ def _carry(steps):
         steps.close()
 
 
-async def _acarry(steps):
+async def _run_calls_async(steps):
     try:
         step = next(steps)
         while True:
-            step = steps.send(await acall(*step))
+            step = steps.send(await call_async(*step))
     except StopIteration:
         pass
     finally:
@@ -102,15 +104,15 @@ async def _acarry(steps):
 
 
 class Socket(_plain_socket):
-    """A TCP socket that HTTP(S) requests can be written to."""
+    """A TCP socket for HTTP and HTTPS requests."""
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
-        self._link = None
+        self._state = None
         self._io_refs = 0
         self._closed = True
         self._timeout = socket.getdefaulttimeout()
-        if fileno is not None and fileno not in links:
-            raise OSError(errno.EBADF, "not the number of an open socket")
+        if fileno is not None and fileno not in open_sockets:
+            raise OSError(errno.EBADF, "not the descriptor of an open socket")
         self._family = socket.AF_INET if family == -1 else family
         self._type = (socket.SOCK_STREAM if type == -1 else type) & ~_FLAGS
         self._proto = 0 if proto == -1 else proto
@@ -122,16 +124,16 @@ class Socket(_plain_socket):
             ):
                 raise wire.unsupported()
             fileno = next(_numbers)
-            links[fileno] = _Link()
-        self._number, self._link = fileno, links[fileno]
+            open_sockets[fileno] = _SocketState()
+        self._number, self._state = fileno, open_sockets[fileno]
         self._closed = False
 
     def __del__(self):
-        if getattr(self, "_link", None) is not None:
+        if getattr(self, "_state", None) is not None:
             try:
                 self._real_close()
             except Exception:
-                # At the interpreter's end, or in a turn without a network.
+                # At the interpreter's exit, or in a turn without a network.
                 pass
 
     family = property(lambda self: socket.AddressFamily(self._family))
@@ -139,50 +141,50 @@ class Socket(_plain_socket):
     proto = property(lambda self: self._proto)
     timeout = property(lambda self: self._timeout)
 
-    def _wire(self):
-        if self._link is None:
+    def _connection(self):
+        if self._state is None:
             raise OSError(errno.EBADF, "Bad file descriptor")
-        if self._link.wire is None:
+        if self._state.connection is None:
             raise OSError(errno.ENOTCONN, "Socket is not connected")
-        return self._link.wire
+        return self._state.connection
 
-    # Under the names that `ssl` does not replace.
+    # `ssl` overrides `send` and `recv`, but not these.
 
     def _send(self, data):
-        self._wire().write(memoryview(data).cast("B"))
+        self._connection().write(memoryview(data).cast("B"))
 
-    def _receive(self, most):
-        wire_ = self._wire()
-        if self._timeout == 0 and not wire_.readable:
+    def _receive(self, limit):
+        connection = self._connection()
+        if self._timeout == 0 and not connection.is_readable:
             raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
-        _carry(wire_.pull(self._timeout or None))
-        return wire_.take(most)
+        _run_calls(connection.fill_buffer(self._timeout or None))
+        return connection.read_buffer(limit)
 
-    async def _areceive(self, most):
-        wire_ = self._wire()
-        await _acarry(wire_.pull(None))
-        return wire_.take(most)
+    async def _receive_async(self, limit):
+        connection = self._connection()
+        await _run_calls_async(connection.fill_buffer(None))
+        return connection.read_buffer(limit)
 
     def connect(self, address):
         host, port = self._peer(address)
         reach(host, port, self._timeout or None)
-        self._join(host, port)
+        self._set_connected(host, port)
 
-    async def _aconnect(self, address):
+    async def _connect_async(self, address):
         host, port = self._peer(address)
-        await areach(host, port)
-        self._join(host, port)
+        await reach_async(host, port)
+        self._set_connected(host, port)
 
     def _peer(self, address):
-        if self._link is None:
+        if self._state is None:
             raise OSError(errno.EBADF, "Bad file descriptor")
-        if self._link.wire is not None:
+        if self._state.connection is not None:
             raise OSError(errno.EISCONN, "Socket is connected")
-        return name(address[0]), address[1]
+        return host_name(address[0]), address[1]
 
-    def _join(self, host, port):
-        self._link.wire = wire.Wire(host, port)
-        self._link.peer = (host, port, 0, 0) if self._family == socket.AF_INET6 else (host, port)
+    def _set_connected(self, host, port):
+        self._state.connection = wire.Connection(host, port)
+        self._state.peer = (host, port, 0, 0) if self._family == socket.AF_INET6 else (host, port)
 
     def connect_ex(self, address):
         try:
@@ -202,41 +204,41 @@ class Socket(_plain_socket):
         if bufsize < 0:
             raise ValueError("negative buffersize in recv")
         if flags:
-            raise wire.unsupported("the sandbox's sockets have no flags for recv")
+            raise wire.unsupported("flags of recv are not supported in the sandbox")
         return self._receive(bufsize)
 
     def recv_into(self, buffer, nbytes=0, flags=0):
         view = memoryview(buffer).cast("B")
-        # Not the method: a subclass may have one of its own.
+        # Not `self.recv`: a subclass may override it.
         data = Socket.recv(self, nbytes or len(view), flags)
         view[: len(data)] = data
         return len(data)
 
     def shutdown(self, how):
-        self._wire()
+        self._connection()
 
     def _real_close(self, _ss=None):
-        number, link, self._link = self._number, self._link, None
-        if link is None or links.get(number) is not link:
+        number, state, self._state = self._number, self._state, None
+        if state is None or open_sockets.get(number) is not state:
             return
-        del links[number]
-        if link.wire is not None:
+        del open_sockets[number]
+        if state.connection is not None:
             try:
-                _carry(link.wire.leave(self._timeout or None))
+                _run_calls(state.connection.close(self._timeout or None))
             except OSError:
-                # Nobody is left to hear of it, as with bytes that a network has lost.
+                # The caller has closed the socket and does not expect errors of the network.
                 pass
 
     def detach(self):
         self._closed = True
-        number, self._link = self.fileno(), None
+        number, self._state = self.fileno(), None
         return number
 
     def dup(self):
-        raise wire.unsupported("the sandbox's sockets cannot be duplicated")
+        raise wire.unsupported("sockets cannot be duplicated in the sandbox")
 
     def fileno(self):
-        return -1 if self._link is None else self._number
+        return -1 if self._state is None else self._number
 
     def settimeout(self, value):
         if value is not None and value < 0:
@@ -253,21 +255,22 @@ class Socket(_plain_socket):
         return self._timeout != 0
 
     def setsockopt(self, *args):
-        """They are about a TCP that is not there."""
+        """Does nothing: there is no TCP connection to set options of."""
 
     def getsockopt(self, level, name, size=0):
         value = self._type if (level, name) == (socket.SOL_SOCKET, socket.SO_TYPE) else 0
         return bytes(size) if size else value
 
     def getpeername(self):
-        self._wire()
-        return self._link.peer
+        self._connection()
+        return self._state.peer
 
     def getsockname(self):
         return ("127.0.0.1", 0)
 
     def bind(self, address):
-        # As `source_address`, which the host chooses; not in order to listen.
+        # Port 0 is allowed: it is a `source_address`, which the host chooses. Other ports are for
+        # listening.
         if address[1] != 0:
             raise wire.unsupported(
                 "the sandbox cannot serve: it only makes HTTP and HTTPS requests"
@@ -283,23 +286,23 @@ Socket.__name__ = Socket.__qualname__ = "socket"
 Socket.__module__ = "socket"
 
 
-def name(host):
-    """A host's name as it goes over the network."""
+def host_name(host):
+    """Returns a host's name in ASCII, as it is used in the network."""
     if isinstance(host, (bytes, bytearray)):
         host = host.decode("ascii")
     return host if host.isascii() else host.encode("idna").decode("ascii")
 
 
 def getaddrinfo(host, port, family=0, type=0, proto=0, flags=0):
-    """One address, which holds the name."""
+    """Returns one address, which contains the name."""
     if host is not None:
-        reach(name(host))
+        reach(host_name(host))
     return addresses(host, port, family, type)
 
 
 def addresses(host, port, family, type):
-    """The answer of `getaddrinfo`, for a host that may be reached."""
-    host = "localhost" if host is None else name(host)
+    """Returns the result of `getaddrinfo` without checking that the host is allowed."""
+    host = "localhost" if host is None else host_name(host)
     if isinstance(port, (bytes, bytearray)):
         port = port.decode("ascii")
     if isinstance(port, str):
@@ -308,7 +311,7 @@ def addresses(host, port, family, type):
             raise socket.gaierror(socket.EAI_SERVICE, "Servname not supported")
     if type & ~_FLAGS not in (0, socket.SOCK_STREAM):
         raise socket.gaierror(
-            socket.EAI_SOCKTYPE, "the sandbox's network has TCP only, for HTTP(S)"
+            socket.EAI_SOCKTYPE, "the sandbox's network supports only TCP, for HTTP and HTTPS"
         )
     port = int(port or 0)
     family = family or (socket.AF_INET6 if ":" in host else socket.AF_INET)
@@ -328,7 +331,7 @@ def _refuse(*args, **kwargs):
     raise wire.unsupported()
 
 
-# WASI has no sockets to set these for; code names them all the same.
+# Constants that WASI does not define but libraries use.
 _CONSTANTS = {
     "SHUT_RD": 0,
     "SHUT_WR": 1,
@@ -346,9 +349,9 @@ _CONSTANTS = {
 
 
 def install():
-    """Puts the sockets in place. Called while the image is made, before the warm list is imported."""
+    """Installs the sockets. Called while the image is made, before the warm list is imported."""
     if "http.client" in sys.modules:
-        raise ImportError("http.client was imported before there was an ssl: it has no HTTPS")
+        raise ImportError("http.client was imported before `ssl` was available: it has no HTTPS")
     for name, value in _CONSTANTS.items():
         if not hasattr(socket, name):
             setattr(socket, name, value)
@@ -359,11 +362,14 @@ def install():
     for name in ("socketpair", "fromfd", "create_server"):
         setattr(socket, name, _refuse)
     tls.install()
-    _explain_to_urllib()
+    _wrap_late_errors_in_urllib()
 
 
-def _explain_to_urllib():
-    """It wraps what `connect` raises: also where that comes with the answer."""
+def _wrap_late_errors_in_urllib():
+    """Makes urllib raise URLError for errors of connecting that occur after `connect`.
+
+    It wraps only what `connect` raises, but the host connects when it makes the request.
+    """
     import urllib.error
     import urllib.request
 

@@ -1,4 +1,4 @@
-"""The sockets of `net` for asyncio: transports that ask the host while other tasks go on."""
+"""The sockets of `net` for asyncio: transports that wait for the host while other tasks run."""
 
 import asyncio
 import socket
@@ -8,7 +8,7 @@ from _codeact import net, wire
 
 
 class Transport(asyncio.Transport):
-    """In place of asyncio's own, which wait for the system's sockets."""
+    """Replaces asyncio's transports, which wait for sockets of the operating system."""
 
     _start_tls_compatible = True
 
@@ -21,46 +21,52 @@ class Transport(asyncio.Transport):
         self._paused = self._closing = False
         self._reading = None
         loop.call_soon(protocol.connection_made, self)
-        loop.call_soon(self._look)
+        loop.call_soon(self._start_reading)
         if waiter is not None:
-            loop.call_soon(_tell, waiter)
+            loop.call_soon(_set_done, waiter)
 
     def __repr__(self):
         state = "closing" if self._closing else "open"
         return f"<{type(self).__name__} {state} to {self._extra['peername'][0]}>"
 
-    # Reading. A task exists only while there is something to read: an idle connection has none, as
-    # elsewhere, for those who look at `asyncio.all_tasks()`.
+    # Reading. A task exists only while there is data to read, so that idle connections do not appear
+    # in `asyncio.all_tasks()`.
 
-    def _look(self):
+    def _start_reading(self):
         if self._closing or self._paused or self._reading is not None:
             return
-        if self._sock._wire().readable:
-            self._reading = self._loop.create_task(self._read(), name="reads an HTTP connection")
+        if self._sock._connection().is_readable:
+            self._reading = self._loop.create_task(self._read(), name="read HTTP connection")
 
     async def _read(self):
         try:
-            while not (self._closing or self._paused) and self._sock._wire().readable:
-                data = await self._sock._areceive(wire.MOST_READ)
+            while not (self._closing or self._paused) and self._sock._connection().is_readable:
+                data = await self._sock._receive_async(wire.MAX_READ)
                 if self._closing:
                     return
                 if not data:
                     if not self._protocol.eof_received():
                         self.close()
                     return
-                self._hand_over(data)
+                self._deliver(data)
         except OSError as error:
             self._force_close(error)
         except Exception as error:
-            told = {"message": "a protocol failed", "exception": error, "transport": self}
-            self._loop.call_exception_handler({**told, "protocol": self._protocol})
+            self._loop.call_exception_handler(
+                {
+                    "message": "an asyncio protocol raised an exception",
+                    "exception": error,
+                    "transport": self,
+                    "protocol": self._protocol,
+                }
+            )
             self._force_close(error)
         finally:
             self._reading = None
-        # What came up since the last look.
-        self._look()
+        # Data may have become available since the last check.
+        self._start_reading()
 
-    def _hand_over(self, data):
+    def _deliver(self, data):
         if isinstance(self._protocol, asyncio.BufferedProtocol):
             protocols._feed_data_to_buffered_proto(self._protocol, data)
         else:
@@ -75,9 +81,9 @@ class Transport(asyncio.Transport):
     def resume_reading(self):
         if self._paused:
             self._paused = False
-            self._look()
+            self._start_reading()
 
-    # Writing is done at once, into the memory of the connection.
+    # Writing. Data is written at once, to the buffer of the connection.
 
     def write(self, data):
         if self._closing:
@@ -87,7 +93,7 @@ class Transport(asyncio.Transport):
         except OSError as error:
             self._force_close(error)
         else:
-            self._look()
+            self._start_reading()
 
     def writelines(self, list_of_data):
         self.write(b"".join(list_of_data))
@@ -96,7 +102,7 @@ class Transport(asyncio.Transport):
         return True
 
     def write_eof(self):
-        """Where a request ends, HTTP says by itself."""
+        """Does nothing: HTTP marks the end of a request itself."""
 
     def get_write_buffer_size(self):
         return 0
@@ -107,7 +113,7 @@ class Transport(asyncio.Transport):
     def set_write_buffer_limits(self, high=None, low=None):
         pass
 
-    # The end.
+    # Closing.
 
     def is_closing(self):
         return self._closing
@@ -146,14 +152,14 @@ def _current():
         return None
 
 
-def _tell(waiter):
+def _set_done(waiter):
     if not waiter.cancelled():
         waiter.set_result(None)
 
 
 async def _getaddrinfo(self, host, port, *, family=0, type=0, proto=0, flags=0):
     if host is not None:
-        await net.areach(net.name(host))
+        await net.reach_async(net.host_name(host))
     return net.addresses(host, port, family, type)
 
 
@@ -162,16 +168,16 @@ async def _getnameinfo(self, sockaddr, flags=0):
 
 
 async def _sock_connect(self, sock, address):
-    await sock._aconnect(address)
+    await sock._connect_async(address)
 
 
 async def _sock_recv(self, sock, n):
-    return await sock._areceive(n)
+    return await sock._receive_async(n)
 
 
 async def _sock_recv_into(self, sock, buf):
     view = memoryview(buf).cast("B")
-    data = await sock._areceive(len(view))
+    data = await sock._receive_async(len(view))
     view[: len(data)] = data
     return len(data)
 
@@ -186,7 +192,7 @@ async def _refuse(self, *args, **kwargs):
 
 
 def install():
-    """Makes asyncio's connections HTTP(S) ones. Called while the image is made, after `net`."""
+    """Installs the transports in asyncio. Called while the image is made, after `net`."""
     selector_events._SelectorSocketTransport = Transport
     loop = asyncio.SelectorEventLoop
     loop.getaddrinfo, loop.getnameinfo = _getaddrinfo, _getnameinfo

@@ -1,6 +1,6 @@
-"""`select` for the sockets of `net`: libraries ask it whether a connection in their pool still stands.
+"""`select` and `poll` for the sockets of `net`. Libraries use them to check pooled connections.
 
-Nothing arrives by itself: a socket can be read once a request was written, and written to always.
+A socket is readable after a request was written, and always writable.
 """
 
 import select
@@ -22,10 +22,10 @@ def _select(rlist, wlist, xlist, timeout=None, /):
     waits = False
     for kind, things in enumerate((rlist, wlist, xlist)):
         for thing in things:
-            link = net.links.get(_number(thing))
-            if link is None:
+            state = net.open_sockets.get(_number(thing))
+            if state is None:
                 rest[kind].append(thing)
-            elif kind == 1 or (kind == 0 and link.readable):
+            elif kind == 1 or (kind == 0 and state.is_readable):
                 ready[kind].append(thing)
             else:
                 waits = True
@@ -41,13 +41,13 @@ def _select(rlist, wlist, xlist, timeout=None, /):
 def _wait(seconds):
     if seconds is None or seconds < 0:
         raise wire.unsupported(
-            "nothing can arrive on these sockets: first, a request has to be written"
+            "this would wait forever: no data arrives on these sockets before a request is written"
         )
     time.sleep(seconds)
 
 
 class Poll:
-    """`select.poll`, for sockets and files."""
+    """`select.poll` for sockets and files."""
 
     def __init__(self):
         self._files = _plain_poll()
@@ -56,7 +56,7 @@ class Poll:
 
     def register(self, fd, eventmask=select.POLLIN | select.POLLPRI | select.POLLOUT, /):
         number = _number(fd)
-        if number in net.links:
+        if number in net.open_sockets:
             self._masks[number] = eventmask
         else:
             self._files.register(number, eventmask)
@@ -77,11 +77,11 @@ class Poll:
     def poll(self, timeout=None, /):
         found = []
         for number, mask in self._masks.items():
-            link = net.links.get(number)
-            if link is None:
+            state = net.open_sockets.get(number)
+            if state is None:
                 events = select.POLLNVAL
             else:
-                events = mask & (select.POLLOUT | (select.POLLIN if link.readable else 0))
+                events = mask & (select.POLLOUT | (select.POLLIN if state.is_readable else 0))
             if events:
                 found.append((number, events))
         if found or self._has_files or not self._masks:
@@ -91,6 +91,6 @@ class Poll:
 
 
 def install():
-    """Puts it in place. Called while the image is made."""
+    """Installs the replacements. Called while the image is made."""
     select.select, select.poll = _select, Poll
     selectors.PollSelector._selector_cls = Poll

@@ -1,17 +1,17 @@
-"""Fresh seeds after each restore: an image is the same bytes each time, its randomness must not be."""
+"""New random seeds for each session: all sessions start from the same image."""
 
 import gc
 import os
 import random
 import sys
 
-# Generators made while the image was: each holds state that every restored session would share.
+# The generators of the image. Without a new seed, all sessions would share their state.
 _generators = []
 _numpy_legacy = []
 
 
-def find():
-    """Notes every seeded generator that is alive. Called just before the image is taken."""
+def find_generators():
+    """Collects all seeded generators that exist. Called just before the image is taken."""
     numpy_random = sys.modules.get("numpy.random")
     for thing in gc.get_objects():
         if isinstance(thing, random.Random) and not isinstance(thing, random.SystemRandom):
@@ -28,13 +28,13 @@ def find():
 
 
 def reseed():
-    """Seeds them from the host's randomness, which `--seed` fixes."""
+    """Seeds all generators from the host's random state, which a session can fix."""
     for generator in _generators:
-        # Every seed has the same length, and so costs the same fuel.
+        # All seeds have the same length, so that they cost the same fuel.
         generator.seed(int.from_bytes(os.urandom(31) + b"\x80", "little"))
     for state in _numpy_legacy:
-        # One word, as `numpy.random.seed(n)` takes: a longer seed costs eight times as much, on
-        # every fresh run, and code that cares uses `default_rng()`, which asks the host for 128
-        # bits. The two highest bits are fixed, so that every seed costs the same fuel.
+        # One word, as in `numpy.random.seed(n)`: a longer seed costs eight times as much, in every
+        # new session, and code that needs more uses `default_rng()`, which requests 128 bits from
+        # the host. The two highest bits are fixed, so that all seeds cost the same fuel.
         bits = int.from_bytes(os.urandom(4) + b"\1", "little")
         state.seed(bits & 0x3FFF_FFFF | 1 << 31)

@@ -1,8 +1,8 @@
-"""Threads, where there are none: their work is done at once, by whoever starts it.
+"""`threading` and thread pools without threads: work is done when it is started, by the caller.
 
-What differs from real ones: `start()` and `submit()` return when the work is done, so threads that wait for
-one another never meet; that is an error, not a hang. A tool that is given to a pool is called beside the
-code, many at the same time: `list(pool.map(tools.price, items))` waits once.
+Differences from real threads: `start()` and `submit()` return when the work is done, so threads that
+wait for each other raise an error instead of a deadlock. A tool that is submitted to a pool runs
+concurrently with the code: `list(pool.map(tools.price, items))` waits for all calls together.
 """
 
 import _thread
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-from _codeact import door
+from _codeact import hostcall
 
 
 def _start(self):
@@ -39,7 +39,7 @@ def _is_alive(self):
 
 
 def _wait(self, timeout=None):
-    """Waits for a notification: only calls of tools that are under way can bring one."""
+    """Waits for a notification, which only a started tool call can cause."""
     if not self._is_owned():
         raise RuntimeError("cannot wait on un-acquired lock")
     waiter = _thread.allocate_lock()
@@ -47,7 +47,7 @@ def _wait(self, timeout=None):
     self._waiters.append(waiter)
     saved = self._release_save()
     try:
-        return _until_free(waiter, timeout)
+        return _wait_until_released(waiter, timeout)
     finally:
         self._acquire_restore(saved)
         if waiter.locked():
@@ -57,26 +57,26 @@ def _wait(self, timeout=None):
                 pass
 
 
-def _until_free(waiter, timeout):
+def _wait_until_released(lock, timeout):
     end = None if timeout is None else time.monotonic() + timeout
-    while waiter.locked():
+    while lock.locked():
         left = None if end is None else end - time.monotonic()
         if left is not None and left <= 0:
             return False
-        if door.pending:
-            door.wait(left)
+        if hostcall.pending:
+            hostcall.wait(left)
         elif left is not None:
             time.sleep(left)
         else:
             raise RuntimeError(
-                "this waits for another thread, and there are none: threads and pools do their work "
-                "when they are started; use asyncio, or a plain loop"
+                "this would wait forever: the sandbox has no other threads, and threads and pools do "
+                "their work when they are started; use asyncio or a plain loop"
             )
     return True
 
 
 class ThreadPoolExecutor(concurrent.futures.Executor):
-    """Does its work at once. Tools it only starts: their calls run beside the code."""
+    """Does submitted work at once. Submitted tools are started and run concurrently."""
 
     def __init__(self, max_workers=None, thread_name_prefix="", initializer=None, initargs=()):
         if max_workers is not None and max_workers <= 0:
@@ -96,7 +96,7 @@ class ThreadPoolExecutor(concurrent.futures.Executor):
         future.set_running_or_notify_cancel()
         try:
             if hasattr(fn, "tool") and hasattr(fn, "arguments"):
-                door.start(fn.tool, fn.arguments(*args, **kwargs), _Waiter(future))
+                hostcall.start(fn.tool, fn.arguments(*args, **kwargs), _FutureWaiter(future))
                 self._started.append(future)
             else:
                 future.set_result(fn(*args, **kwargs))
@@ -111,8 +111,8 @@ class ThreadPoolExecutor(concurrent.futures.Executor):
         self._started.clear()
 
 
-class _Waiter:
-    """Tells a future how a call has ended."""
+class _FutureWaiter:
+    """Sets the result of a future when a call ends."""
 
     def __init__(self, future):
         self.done = future.set_result
@@ -120,7 +120,7 @@ class _Waiter:
 
 
 def install():
-    """Puts it in place. Called while the image is made."""
+    """Installs the replacements. Called while the image is made."""
     threading.Thread.start = _start
     threading.Thread.join = _join
     threading.Thread.is_alive = _is_alive

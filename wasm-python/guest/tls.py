@@ -1,15 +1,15 @@
-"""What CPython's `ssl` stands on, in place of OpenSSL: the host speaks TLS, and checks the peer.
+"""A replacement of the `_ssl` module without OpenSSL: the host implements TLS and verifies the peer.
 
-Nothing is encrypted in here. A "handshake" only tells the connection below that the host is to use
-HTTPS. The host trusts its own roots and always checks: `verify_mode`, `check_hostname` and the CAs
-that are loaded can be set, as libraries do, without effect. No connection shows a certificate, and
-a client's own certificate is refused.
+Nothing is encrypted in the sandbox. A handshake only marks the connection, so that the host uses
+HTTPS. The host always verifies the peer, with its own root certificates: `verify_mode`,
+`check_hostname` and loaded CAs can be set, as libraries do, without effect. The certificate of the
+peer is not available, and client certificates are refused.
 """
 
 import os
 import sys
 
-# The first bytes that a connection is sent when it is to be HTTPS.
+# Written to a connection first, to make it use HTTPS.
 HELLO = b"\x16codeact: HTTPS\0"
 
 
@@ -46,11 +46,11 @@ class SSLCertVerificationError(SSLError, ValueError):
 
 
 class SSLSession:
-    """No session is ever resumed."""
+    """A TLS session. It exists for `isinstance`: no session is ever resumed."""
 
 
 class MemoryBIO:
-    """Bytes on their way between a connection and whoever carries them."""
+    """A buffer between a TLS connection and the code that transports its bytes."""
 
     def __init__(self):
         self._data = bytearray()
@@ -85,33 +85,33 @@ def _nothing(self, *args, **kwargs):
 
 
 class _Session:
-    """One connection's TLS: bytes pass as they are."""
+    """TLS of one connection. It passes bytes unchanged."""
 
     session = None
     session_reused = False
 
-    def __init__(self, context, take, give, server_hostname, owner):
+    def __init__(self, context, receive, send, server_hostname, owner):
         self.context, self.owner, self.server_hostname = context, owner, server_hostname
-        self._take, self._give = take, give
+        self._receive, self._send = receive, send
         self.server_side = False
-        self._greeted = False
+        self._has_handshake = False
 
     def do_handshake(self):
-        if not self._greeted:
-            self._greeted = True
-            self._give(HELLO)
+        if not self._has_handshake:
+            self._has_handshake = True
+            self._send(HELLO)
 
     def read(self, size=1024, buffer=None):
         if buffer is None:
-            return self._take(size)
+            return self._receive(size)
         view = memoryview(buffer).cast("B")
-        data = self._take(min(size, len(view)) if size and size > 0 else len(view))
+        data = self._receive(min(size, len(view)) if size and size > 0 else len(view))
         view[: len(data)] = data
         return len(data)
 
     def write(self, data):
         self.do_handshake()
-        self._give(data)
+        self._send(data)
         return memoryview(data).nbytes
 
     def shutdown(self):
@@ -129,7 +129,7 @@ class _Session:
 
 
 class _SSLContext:
-    """Settings, kept as they are set."""
+    """Stores its settings. Most of them have no effect."""
 
     def __new__(cls, protocol):
         if protocol not in (PROTOCOL_TLS, PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER):
@@ -137,7 +137,7 @@ class _SSLContext:
                 raise ValueError("invalid or unsupported protocol version")
         self = super().__new__(cls)
         client = protocol == PROTOCOL_TLS_CLIENT
-        self._set = {
+        self._settings = {
             "protocol": protocol,
             "options": OP_ALL | OP_NO_SSLv3 | OP_NO_COMPRESSION | OP_ENABLE_MIDDLEBOX_COMPAT,
             "verify_flags": VERIFY_X509_TRUSTED_FIRST,
@@ -162,13 +162,13 @@ class _SSLContext:
     ):
         self._refuse_serving(server_side)
 
-        def take(size):
+        def receive(size):
             data = incoming.read(size)
             if not data and not incoming.eof:
                 raise SSLWantReadError(SSL_ERROR_WANT_READ, "The operation did not complete (read)")
             return data
 
-        return _Session(self, take, outgoing.write, server_hostname, owner)
+        return _Session(self, receive, outgoing.write, server_hostname, owner)
 
     def _refuse_serving(self, server_side):
         if server_side:
@@ -176,13 +176,13 @@ class _SSLContext:
 
     def load_cert_chain(self, certfile, keyfile=None, password=None):
         raise SSLError(
-            "client certificates are not available in the sandbox: the host speaks TLS, with its own"
+            "client certificates are not available in the sandbox: the host implements TLS"
         )
 
     def load_verify_locations(self, cafile=None, capath=None, cadata=None):
         if cafile is None and capath is None and cadata is None:
             raise TypeError("cafile, capath and cadata cannot be all omitted")
-        # Libraries load certifi's by themselves, so this must pass; the host uses its own roots.
+        # Must not fail: libraries load the CAs of certifi on their own. The host uses its own roots.
         if cafile is not None:
             os.stat(cafile)
 
@@ -204,33 +204,33 @@ class _SSLContext:
 
 
 def _setting(name):
-    def put(self, value):
-        self._set[name] = value
+    def set_value(self, value):
+        self._settings[name] = value
 
-    return property(lambda self: self._set[name], put)
-
-
-def _put_check_hostname(self, value):
-    if value and self._set["verify_mode"] == CERT_NONE:
-        self._set["verify_mode"] = CERT_REQUIRED
-    self._set["check_hostname"] = bool(value)
+    return property(lambda self: self._settings[name], set_value)
 
 
-def _put_verify_mode(self, value):
+def _set_check_hostname(self, value):
+    if value and self._settings["verify_mode"] == CERT_NONE:
+        self._settings["verify_mode"] = CERT_REQUIRED
+    self._settings["check_hostname"] = bool(value)
+
+
+def _set_verify_mode(self, value):
     if value not in (CERT_NONE, CERT_OPTIONAL, CERT_REQUIRED):
         raise ValueError("invalid value for verify_mode")
-    if value == CERT_NONE and self._set["check_hostname"]:
+    if value == CERT_NONE and self._settings["check_hostname"]:
         raise ValueError("Cannot set verify_mode to CERT_NONE when check_hostname is enabled.")
-    self._set["verify_mode"] = value
+    self._settings["verify_mode"] = value
 
 
 for _name in ("options", "verify_flags", "minimum_version", "maximum_version", "_msg_callback"):
     setattr(_SSLContext, _name, _setting(_name))
-_SSLContext.protocol = property(lambda self: self._set["protocol"])
-_SSLContext.check_hostname = _setting("check_hostname").setter(_put_check_hostname)
-_SSLContext.verify_mode = _setting("verify_mode").setter(_put_verify_mode)
+_SSLContext.protocol = property(lambda self: self._settings["protocol"])
+_SSLContext.check_hostname = _setting("check_hostname").setter(_set_check_hostname)
+_SSLContext.verify_mode = _setting("verify_mode").setter(_set_verify_mode)
 
-# What a certificate is for: its number in OpenSSL, its names, its object identifier.
+# Purposes of a certificate: number in OpenSSL, names, object identifier.
 _PURPOSES = [
     (129, "serverAuth", "TLS Web Server Authentication", "1.3.6.1.5.5.7.3.1"),
     (130, "clientAuth", "TLS Web Client Authentication", "1.3.6.1.5.5.7.3.2"),
@@ -269,8 +269,8 @@ def RAND_add(data, entropy, /):
 
 RAND_bytes = os.urandom
 
-# Libraries ask for an OpenSSL of a version that they trust.
-OPENSSL_VERSION = "OpenSSL 3.5.0 (in name only: the host speaks TLS)"
+# Libraries check for a recent version of OpenSSL.
+OPENSSL_VERSION = "OpenSSL 3.5.0 (emulated: the host implements TLS)"
 OPENSSL_VERSION_NUMBER = 0x30500000
 OPENSSL_VERSION_INFO = _OPENSSL_API_VERSION = (3, 5, 0, 0, 0)
 _DEFAULT_CIPHERS = "DEFAULT"
@@ -280,7 +280,7 @@ HAS_PSK = HAS_PSK_TLS13 = HAS_PHA = False
 ENCODING_PEM, ENCODING_DER = 1, 2
 HOSTFLAG_NEVER_CHECK_SUBJECT = 0x20
 
-# The numbers are OpenSSL's and CPython's.
+# Values of OpenSSL and CPython.
 PROTOCOL_TLS = PROTOCOL_SSLv23 = 2
 PROTOCOL_TLSv1, PROTOCOL_TLSv1_1, PROTOCOL_TLSv1_2 = _OLD_PROTOCOLS = 3, 4, 5
 PROTOCOL_TLS_CLIENT, PROTOCOL_TLS_SERVER = 16, 17
@@ -306,7 +306,7 @@ ALERT_DESCRIPTION_INTERNAL_ERROR = 80
 
 
 def install():
-    """Makes `import ssl` work, for all that is imported later and for asyncio, which is loaded."""
+    """Makes `import ssl` work for later imports, and for asyncio, which is already imported."""
     sys.modules["_ssl"] = sys.modules[__name__]
     import importlib
     import ssl
@@ -315,5 +315,5 @@ def install():
         if name.startswith("asyncio.") and getattr(module, "ssl", ssl) is None:
             module.ssl = ssl
             if name == "asyncio.sslproto":
-                # It makes more of `ssl` while it is loaded.
+                # This module defines more if `ssl` is available when it is loaded.
                 importlib.reload(module)

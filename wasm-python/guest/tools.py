@@ -1,4 +1,4 @@
-"""`tools`: what the host offers, as Python functions that are made when they are first used."""
+"""`tools`: the host's tools as Python functions, which are made when they are first used."""
 
 import importlib.abc
 import importlib.machinery
@@ -6,34 +6,34 @@ import re
 import sys
 import typing
 
-from _codeact import door
+from _codeact import hostcall
 
-# What annotations may name.
+# The names that annotations of tools can use.
 _NAMES = {"Any": typing.Any, "Literal": typing.Literal, "__name__": "tools"}
-_MOST_FOUND = 20
+_MAX_FOUND = 20
 
-# The list as of this turn, and the functions made from it. The host may have others next time.
+# The tools of this turn, and the functions made from them. The next turn may have other tools.
 _list = None
 _functions = {}
-# The namespaces that should have tools, and why they have none.
-_absent = {}
+# The namespaces whose tools are unavailable, with the reason.
+_unavailable = {}
 
 
 def forget():
-    """A turn begins: what there is, is asked anew when it is needed."""
+    """Clears the list of tools at the start of a turn. It is requested again when it is used."""
     global _list
     _list = None
 
 
 def _names():
-    """Each tool's name, with dots between its namespaces, and what it does in a line."""
-    global _list, _absent
+    """Returns the summary of each tool, by its full name with dots between namespaces."""
+    global _list, _unavailable
     if _list is None:
-        told = door.listing()
-        if "tools" not in told:
-            raise door.ToolError(told.get("error", "the host does not tell its tools"))
-        known = {name: summary for name, summary in told["tools"]}
-        _absent = dict(told.get("absent", ()))
+        reply = hostcall.list_tools()
+        if "tools" not in reply:
+            raise hostcall.ToolError(reply.get("error", "the host returned no list of tools"))
+        known = {name: summary for name, summary in reply["tools"]}
+        _unavailable = dict(reply.get("absent", ()))
         if known != getattr(_names, "known", None):
             _functions.clear()
         _list = _names.known = known
@@ -41,7 +41,7 @@ def _names():
 
 
 class Tools:
-    """The functions that the host offers, or those of one namespace."""
+    """The host's tools, or those of one namespace."""
 
     def __init__(self, prefix=""):
         object.__setattr__(self, "_prefix", prefix)
@@ -59,7 +59,7 @@ class Tools:
         inner = full + "."
         if any(known.startswith(inner) for known in names):
             return Tools(inner)
-        raise AttributeError(_missing(full, names), name=name, obj=None)
+        raise AttributeError(_not_found(full, names), name=name, obj=None)
 
     def __getitem__(self, name):
         found = self
@@ -91,14 +91,17 @@ class Tools:
 
 
 class _Top(Tools):
-    """All of them, with two ways to find one."""
+    """All tools, with `search` and `describe`."""
 
-    ToolError = door.ToolError
-    ToolArgumentError = door.ToolArgumentError
-    ToolDenied = door.ToolDenied
+    ToolError = hostcall.ToolError
+    ToolArgumentError = hostcall.ToolArgumentError
+    ToolDenied = hostcall.ToolDenied
 
     def search(self, words, /):
-        """The tools whose name or summary has these words, the best first, as "name: summary"."""
+        """Returns the tools whose name or summary contains these words, as "name: summary".
+
+        The best match is first.
+        """
         wanted = [word.rstrip("s") or word for word in _words(words)]
         found = []
         for name, summary in _names().items():
@@ -109,14 +112,14 @@ class _Top(Tools):
             )
             if score or not wanted:
                 found.append((-score, name, summary))
-        return [f"{name}: {summary}" for _, name, summary in sorted(found)[:_MOST_FOUND]]
+        return [f"{name}: {summary}" for _, name, summary in sorted(found)[:_MAX_FOUND]]
 
     def describe(self, name, /):
-        """A tool's signature and all that is told of it, as text."""
+        """Returns a tool's signature and documentation as text."""
         name = name if isinstance(name, str) else getattr(name, "tool", str(name))
         name = name.removeprefix("tools.")
         if name not in _names():
-            raise AttributeError(_missing(name, _names()))
+            raise AttributeError(_not_found(name, _names()))
         function = _function(name)
         return f"tools.{function.header}\n\n{function.__doc__ or ''}".rstrip()
 
@@ -125,10 +128,11 @@ def _words(text):
     return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", text)]
 
 
-def _missing(name, names):
+def _not_found(name, names):
+    """Returns the message for a tool that does not exist."""
     top = name.partition(".")[0]
-    if top in _absent:
-        return f"there are no tools of {top!r}: {_absent[top]}"
+    if top in _unavailable:
+        return f"the tools of {top!r} are not available: {_unavailable[top]}"
     if not names:
         return f"there is no tool {name!r}: this code was given no tools"
     import difflib
@@ -139,23 +143,23 @@ def _missing(name, names):
     if near:
         return f"there is no tool {name!r}; did you mean tools.{near[0]}?"
     if len(names) <= 20:
-        return f"there is no tool {name!r}; there are: {', '.join(names)}"
-    return f"there is no tool {name!r}; tools.search(words) finds one of {len(names)}"
+        return f"there is no tool {name!r}; available tools: {', '.join(names)}"
+    return f"there is no tool {name!r}; use tools.search(words) to find one of {len(names)} tools"
 
 
 def _function(full):
     function = _functions.get(full)
     if function is None:
-        function = _functions[full] = _make(full, door.describe(full))
+        function = _functions[full] = _make(full, hostcall.describe_tool(full))
     return function
 
 
-def _make(full, told):
-    """A function with the signature that the host tells, which calls the tool."""
-    params = told["params"]
-    rest = told.get("rest")
+def _make(full, description):
+    """Returns a function that calls the tool, with the signature of the description."""
+    params = description["params"]
+    rest = description.get("rest")
     names = [name for _, name, _ in params]
-    # Those that are left out where they are None.
+    # The parameters that are omitted from a call if they are None.
     optional = [name for _, name, always in params if not always]
 
     def arguments(values, more=None):
@@ -167,13 +171,13 @@ def _make(full, told):
 
     scope = {
         **_NAMES,
-        "__call__": lambda *values: door.call(full, arguments(*values)),
-        "__acall__": lambda *values: door.acall(full, arguments(*values)),
+        "__call__": lambda *values: hostcall.call(full, arguments(*values)),
+        "__acall__": lambda *values: hostcall.call_async(full, arguments(*values)),
         "__arguments__": arguments,
     }
     values = "".join(f"{param}, " for param, _, _ in params)
-    sent = f"({values}), {rest}" if rest else f"({values})"
-    header = told["header"]
+    passed = f"({values}), {rest}" if rest else f"({values})"
+    header = description["header"]
     name = header.partition("(")[0]
     made = []
     for word, call in (
@@ -181,12 +185,12 @@ def _make(full, told):
         ("async def", "return await __acall__"),
         ("def", "return __arguments__"),
     ):
-        source = f"{word} {header}:\n    {call}({sent})\n"
+        source = f"{word} {header}:\n    {call}({passed})\n"
         exec(compile(source, "<codeact>/tools.py", "exec"), scope)
         made.append(scope.pop(name))
     function, function.aio, function.arguments = made
     for one in made:
-        one.__doc__ = told["doc"]
+        one.__doc__ = description["doc"]
         one.__qualname__ = full
         one.tool = full
     function.header = full.rpartition(".")[0] + "." * ("." in full) + header
@@ -194,7 +198,7 @@ def _make(full, told):
 
 
 class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """`import tools`, where the code has no module of that name itself."""
+    """Makes `import tools` work if the code has no module of that name."""
 
     def find_spec(self, name, path=None, target=None):
         if name == "tools":
@@ -212,11 +216,11 @@ tools = _Top()
 
 
 def install():
-    """Makes `tools` and its exceptions known everywhere. Called while the image is made."""
+    """Makes `tools` and its exceptions builtins. Called while the image is made."""
     import builtins
 
     builtins.tools = tools
-    for error in (door.ToolError, door.ToolArgumentError, door.ToolDenied):
+    for error in (hostcall.ToolError, hostcall.ToolArgumentError, hostcall.ToolDenied):
         error.__module__ = "builtins"
         setattr(builtins, error.__name__, error)
     sys.meta_path.append(_Finder())

@@ -1,4 +1,4 @@
-"""Runs one turn: fetches it through the door, runs it in `__main__`, reports its end."""
+"""Runs one turn: requests it from the host, runs it in `__main__` and reports its end."""
 
 import ast
 import atexit
@@ -9,21 +9,32 @@ import os
 import sys
 
 import _host
-from _codeact import answer, displays, door, errors, loop, net, people, seeds, tools, variables
+from _codeact import (
+    answer,
+    displays,
+    errors,
+    event_loop,
+    hostcall,
+    net,
+    seeds,
+    tools,
+    user_input,
+    variables,
+)
 
 _main = sys.modules["__main__"].__dict__
-_LONGEST_RESULT = 100_000
-# Given back when memory has run out, so that the end of the turn can still be told.
-_RESERVE = 256 * 1024
-_reserve = bytearray(_RESERVE)
+_MAX_RESULT = 100_000
+# Freed when memory is exhausted, so that the end of the turn can still be reported.
+_RESERVE_BYTES = 256 * 1024
+_reserve = bytearray(_RESERVE_BYTES)
 
-# What `json.loads` and `json.dumps` come down to, without their set-up: each turn pays for it.
+# The core of `json.loads` and `json.dumps`, without their set-up: it runs in each turn.
 _decode = json.JSONDecoder().scan_once
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
 def run():
-    """One turn. Everything about it comes from the host and goes to the host."""
+    """Runs one turn. All inputs come from the host, and the result is sent to the host."""
     turn, _ = _decode(str(_host.call(b'{"op":"begin"}'), "utf-8"), 0)
     _report(_run(turn))
 
@@ -40,13 +51,13 @@ def _report(end):
 
 def _send(end):
     if end:
-        # Lone surrogates have no place in JSON.
+        # JSON has no form for lone surrogates.
         frame = _encode({"op": "end"} | end).encode("utf-8", "replace")
     else:
         frame = b'{"op":"end"}'
     reply = _host.call(frame)
     if reply != b"{}":
-        why = json.loads(reply).get("error", "no reason given")
+        why = json.loads(reply).get("error", "the host rejected the turn's result")
         _host.call(_encode({"op": "end"} | _failed("RuntimeError", why)).encode("utf-8"))
 
 
@@ -62,18 +73,18 @@ def _run(turn):
     for key, value in turn.get("env", ()):
         os.environ[key] = value
     _main.update(turn.get("bind", ()))
-    people.asks = "asks" in turn
+    user_input.input_asks_user = "asks" in turn
     tools.forget()
     if "agent" in turn:
         builtins.final_answer = answer.final_answer
         if not callable(_main.get("final_answer", len)):
-            # A variable of that name would hide it for the rest of the session.
+            # A variable of that name would hide the function for the rest of the session.
             del _main["final_answer"]
     errors.remember_source(name, code)
     end = {}
     try:
         _execute(code, name, end)
-    except answer.Given:
+    except answer.AnswerGiven:
         pass
     except SystemExit as leaving:
         end["exit"] = _status(leaving.code)
@@ -84,16 +95,16 @@ def _run(turn):
             _reserve = None
             end = _failed("MemoryError", "the sandbox's memory limit is reached")
         except BaseException:
-            # The exception's own class was made to fail when looked at.
+            # The exception's class raises when its attributes are read.
             name = type.__dict__["__name__"].__get__(type(error))
-            end = _failed(name, "an exception that cannot be shown")
-    door.end()
-    net.end()
+            end = _failed(name, "the exception cannot be displayed")
+    hostcall.end_turn()
+    net.end_turn()
     try:
         displays.figures()
     except BaseException as error:
-        _complain(f"a figure could not be shown: {error}")
-    # After the figures: matplotlib throws them away at exit.
+        _complain(f"a figure could not be displayed: {error}")
+    # After the figures: matplotlib closes them at exit.
     _at_exit(turn)
     given = answer.take()
     if given is not None:
@@ -106,9 +117,9 @@ def _run(turn):
     _refill()
     if "variables" in turn:
         try:
-            end["variables"] = variables.look(_main)
+            end["variables"] = variables.summarize(_main)
         except BaseException:
-            # Memory has run out, or the code has replaced what it needs.
+            # Memory is exhausted, or the code has replaced a function that the summary needs.
             pass
     return end
 
@@ -117,13 +128,13 @@ def _refill():
     global _reserve
     if _reserve is None:
         try:
-            _reserve = bytearray(_RESERVE)
+            _reserve = bytearray(_RESERVE_BYTES)
         except MemoryError:
             pass
 
 
 def _at_exit(turn):
-    """What the end of a process runs, where the turn is all there will be."""
+    """Runs the functions of `atexit` in the last turn of a session."""
     if "last" in turn:
         try:
             atexit._run_exitfuncs()
@@ -135,31 +146,31 @@ def _execute(code, name, end):
     tree = compile(code, name, "exec", ast.PyCF_ONLY_AST | _AWAIT, True)
     body = tree.body
     last = None
-    # As in a notebook: the final expression is shown, unless a semicolon follows it.
+    # As in a notebook: the final expression is displayed, unless a semicolon follows it.
     if body and isinstance(body[-1], ast.Expr) and not _is_quiet(code, body[-1]):
         last = ast.Expression(body.pop().value)
     flags = _AWAIT
     if body or last is None:
-        # Both are compiled before either runs, so that a syntax error leaves nothing done.
+        # Both are compiled before either runs, so that after a syntax error nothing has run.
         body = compile(tree, name, "exec", flags, True)
         flags |= body.co_flags & _FUTURE
     if last is not None:
         last = compile(last, name, "eval", flags, True)
     codes = [code for code in (body, last) if code]
     if any(code.co_flags & inspect.CO_COROUTINE for code in codes):
-        value = loop.run(_awaited(codes))
+        value = event_loop.run(_run_async(codes))
     else:
         for code in codes:
             value = eval(code, _main)
     if last is not None:
         if value is not None:
             _main["_"] = value
-            end["result"] = errors.shorten(repr(value), _LONGEST_RESULT)
+            end["result"] = errors.shorten(repr(value), _MAX_RESULT)
             displays.value(value)
 
 
-async def _awaited(codes):
-    """All of a turn that awaits at its top runs in the event loop."""
+async def _run_async(codes):
+    """Runs all code of a turn that has a top-level `await`."""
     for code in codes:
         value = eval(code, _main)
         if code.co_flags & inspect.CO_COROUTINE:
@@ -188,7 +199,7 @@ _AWAIT = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 def _status(code):
-    """What `sys.exit(code)` means to an operating system."""
+    """Returns the exit status of `sys.exit(code)`."""
     if code is None:
         return 0
     if isinstance(code, int):
@@ -217,10 +228,10 @@ def _failed(kind, message):
 
 
 def rehearse():
-    """Runs each path once, so that what it loads and caches is in the image."""
+    """Runs each path once, so that the image contains what the path imports and caches."""
     import io
 
-    keep = sys.stdout, sys.stderr
+    streams = sys.stdout, sys.stderr
     names = set(_main)
     turn = {"name": "<rehearsal>", "first": True}
     try:
@@ -229,7 +240,7 @@ def rehearse():
             for _ in range(3):
                 _encode(_run(turn | {"code": code}))
     finally:
-        sys.stdout, sys.stderr = keep
+        sys.stdout, sys.stderr = streams
     for name in set(_main) - names:
         del _main[name]
     errors.linecache.cache.clear()

@@ -1,7 +1,7 @@
-"""One HTTP connection as its client sees it: bytes in, bytes out, and between them calls of the host.
+"""An HTTP/1.1 connection whose requests the host makes.
 
-There is no TCP in the sandbox. What a client writes is read as HTTP/1.1 requests, the host makes
-each, and its answer is written out as the bytes that a server would have sent.
+There is no TCP in the sandbox. The bytes that a client writes are parsed as HTTP/1.1 requests. The
+host makes each request, and its response is converted to the bytes that a server would have sent.
 """
 
 import errno
@@ -10,18 +10,18 @@ import socket
 
 from _codeact import tls
 
-# In bytes: a request's line and headers, its body, and what is asked of the host at a time.
-MOST_HEAD = 64 * 1024
-MOST_BODY = 16 * 1024 * 1024
-MOST_READ = 64 * 1024
+# Limits in bytes: the head of a request (its line and headers), its body, and one read from the host.
+MAX_HEAD = 64 * 1024
+MAX_BODY = 16 * 1024 * 1024
+MAX_READ = 64 * 1024
 
-_ONLY_HTTP = "the sandbox's network passes HTTP and HTTPS requests only"
+_ONLY_HTTP = "the sandbox's network supports HTTP and HTTPS requests only"
 _METHOD = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}(?: |$)")
 _REQUEST_LINE = re.compile(rb"([^ ]+) ([^ ]+) HTTP/1\.([01])")
 _END_OF_HEAD = re.compile(rb"\r?\n\r?\n")
 _END_OF_LINE = re.compile(rb"\r?\n")
 _ABSOLUTE = re.compile(r"(?i)https?://([^/?#]*)(.*)", re.DOTALL)
-# They speak of the connection that ends here: the host has one of its own.
+# Headers of one connection: the host has another connection to the server.
 _HOP_BY_HOP = {
     "connection",
     "content-length",
@@ -39,8 +39,8 @@ def unsupported(message=_ONLY_HTTP):
     return OSError(errno.ENOTSUP, message)
 
 
-def too_long(what, most):
-    return OSError(errno.EMSGSIZE, f"{what} can have {most} bytes at most in the sandbox")
+def too_long(what, limit):
+    return OSError(errno.EMSGSIZE, f"{what} can have at most {limit} bytes in the sandbox")
 
 
 _CODES = {
@@ -53,7 +53,7 @@ _CODES = {
 
 
 def failure(reply):
-    """The exception that a socket raises elsewhere for what the host has said."""
+    """Converts a failure of the host to the exception that a socket raises for it."""
     kind, message = reply["failed"], reply.get("message", "")
     if kind == "timeout":
         return TimeoutError(message or "timed out")
@@ -65,7 +65,7 @@ def failure(reply):
         error = tls.SSLError(1, message)
     else:
         error = OSError(_CODES.get(kind, errno.EIO), message)
-    # Elsewhere `connect` would have raised it; here the host connects when it makes the request.
+    # With a real socket, `connect` raises it. Here the host connects when it makes the request.
     error.unreached = kind in ("denied", "dns", "connect", "tls")
     return error
 
@@ -82,140 +82,144 @@ class _Request:
         return {token.strip().lower() for value in self.all(name) for token in value.split(",")}
 
 
-class Wire:
-    """A connection with `host`. `take` and `write` are the client's, `pull` asks the host."""
+class Connection:
+    """A connection to `host`. The client calls `write` and `read_buffer`.
+
+    `fill_buffer` and `close` are generators. Each yields host calls, as a name and arguments, and
+    expects their replies.
+    """
 
     def __init__(self, host, port):
         self._host, self._port = host, port
         self._tls = False
         self._written = bytearray()
-        self._reader = self._requests()
-        self._out = bytearray()
-        # From when a request is whole until its response is: there is one at a time.
-        self._asking = False
+        self._parser = self._parse_requests()
+        self._buffer = bytearray()
+        # True from the end of a request to the end of its response. There is one request at a time.
+        self._is_busy = False
         self._request = None
         self._response = None
-        # Of the response's body: bytes the client is still to be given, None when not known.
-        self._left = 0
-        self._chunked = self._last = False
-        self.ended = False
-        # Why it has ended, for those who go on to read: an OSError's arguments.
-        self._broken = None
+        # The remaining bytes of the response's body, None if unknown.
+        self._remaining = 0
+        self._is_chunked = self._is_last = False
+        self.has_ended = False
+        # The arguments of the OSError for reads after the end.
+        self._error_args = None
 
     @property
-    def readable(self):
-        """Whether a read would bring something: not so on a connection that waits in a pool."""
-        return bool(self._out) or self.ended or self._asking
+    def is_readable(self):
+        """True if a read would return data or the end. An idle connection in a pool is not readable."""
+        return bool(self._buffer) or self.has_ended or self._is_busy
 
     def write(self, data):
-        """The client sends."""
-        if self.ended:
+        """Adds bytes that the client sends."""
+        if self.has_ended:
             raise BrokenPipeError(errno.EPIPE, "the connection was closed")
         self._written += data
-        self._read_on()
+        self._parse()
 
-    def take(self, most):
-        """What has arrived for the client."""
-        data = bytes(self._out[:most])
-        del self._out[:most]
+    def read_buffer(self, limit):
+        """Removes and returns at most `limit` received bytes."""
+        data = bytes(self._buffer[:limit])
+        del self._buffer[:limit]
         return data
 
-    def pull(self, timeout):
-        """Yields the calls to make, and is sent their answers, until there is something to take."""
-        if self._broken and not self._out:
-            raise OSError(*self._broken)
+    def fill_buffer(self, timeout):
+        """Makes host calls until there are received bytes or the connection has ended."""
+        if self._error_args and not self._buffer:
+            raise OSError(*self._error_args)
         try:
-            while not self._out and not self.ended:
+            while not self._buffer and not self.has_ended:
                 if self._request is not None:
-                    # Taken first: a request whose answer is lost must not be made again.
+                    # Cleared first: a request whose response is lost must not be made again.
                     request, self._request = self._request, None
-                    self._begin(request, (yield "$http", self._asked(request, timeout)))
-                elif not self._asking:
+                    self._receive_head(request, (yield "$http", self._arguments(request, timeout)))
+                elif not self._is_busy:
                     raise unsupported(
-                        f"{_ONLY_HTTP}: there is nothing to read before a whole request"
+                        f"{_ONLY_HTTP}: no data arrives before a whole request is written"
                     )
                 else:
-                    args = {"response": self._response, "most": MOST_READ, "timeout": timeout}
-                    self._carry_on((yield "$http_read", args))
-                if self._left == 0:
+                    args = {"response": self._response, "most": MAX_READ, "timeout": timeout}
+                    self._receive_body((yield "$http_read", args))
+                if self._remaining == 0:
                     if self._response is not None:
-                        yield self._release()
-                    self._asking = False
-                    self.ended = self.ended or self._last
-                    if not self.ended:
-                        self._read_on()
+                        yield self._close_response()
+                    self._is_busy = False
+                    self.has_ended = self.has_ended or self._is_last
+                    if not self.has_ended:
+                        self._parse()
         except BaseException:
-            self.ended = True
+            self.has_ended = True
             raise
 
-    def leave(self, timeout):
-        """As `pull`, for a client that goes away: what it has written is sent all the same."""
-        self.ended = True
+    def close(self, timeout):
+        """Closes the connection. A request that was written but not made is still made."""
+        self.has_ended = True
         if self._request is not None:
             request, self._request = self._request, None
-            reply = yield "$http", self._asked(request, timeout)
+            reply = yield "$http", self._arguments(request, timeout)
             self._response = reply.get("response")
         if self._response is not None:
-            yield self._release()
+            yield self._close_response()
 
-    def cut(self):
-        """The host lets go of the response that is being read."""
+    def abort(self):
+        """Ends the connection if a response is being read, because the host has dropped it."""
         if self._response is not None:
-            self._response, self.ended = None, True
-            why = "the turn in which this response was asked for has ended"
-            self._broken = errno.ECONNRESET, why
+            self._response, self.has_ended = None, True
+            why = "the turn that requested this response has ended"
+            self._error_args = errno.ECONNRESET, why
 
-    def _release(self):
+    def _close_response(self):
         response, self._response = self._response, None
         return "$http_close", {"response": response}
 
-    # From the client to the host.
+    # Requests: from the client to the host.
 
-    def _read_on(self):
+    def _parse(self):
         try:
-            next(self._reader)
+            next(self._parser)
         except BaseException as error:
-            self.ended = True
+            self.has_ended = True
             if isinstance(error, OSError):
-                self._broken = error.args
+                self._error_args = error.args
             raise
 
-    def _requests(self):
-        """Reads requests, one after the other; yields where it needs more bytes."""
+    def _parse_requests(self):
+        """Parses requests, one after another. Yields when it needs more bytes."""
         while len(self._written) < len(tls.HELLO) and tls.HELLO.startswith(bytes(self._written)):
             yield
         if self._written.startswith(tls.HELLO):
             self._tls = True
             del self._written[: len(tls.HELLO)]
         while True:
-            while self._asking:
-                if len(self._written) > MOST_HEAD + MOST_BODY:
-                    raise too_long("requests sent ahead", MOST_HEAD + MOST_BODY)
+            while self._is_busy:
+                if len(self._written) > MAX_HEAD + MAX_BODY:
+                    raise too_long("pipelined requests", MAX_HEAD + MAX_BODY)
                 yield
             request = yield from self._head()
             if request.all("transfer-encoding"):
                 if request.tokens("transfer-encoding") != {"chunked"}:
-                    raise unsupported("a request's Transfer-Encoding can only be chunked")
-                self._expected(request, 1)
+                    raise unsupported("the only supported Transfer-Encoding of a request is chunked")
+                self._send_continue(request, 1)
                 request.body = yield from self._chunks()
             elif lengths := set(request.all("content-length")):
                 size = lengths.pop()
                 if lengths or not (size.isascii() and size.isdigit()):
-                    raise unsupported("the request's Content-Length is not a number")
-                # A longer text is longer than any limit, and slow to turn into a number.
-                if len(size) > 12 or int(size) > MOST_BODY:
-                    raise too_long("the body of a request", MOST_BODY)
-                self._expected(request, int(size))
+                    raise unsupported("the Content-Length of a request must be a number")
+                # A number of more than 12 digits is above any limit, and slow to convert.
+                if len(size) > 12 or int(size) > MAX_BODY:
+                    raise too_long("the body of a request", MAX_BODY)
+                self._send_continue(request, int(size))
                 request.body = yield from self._exactly(int(size))
-            self._request, self._asking = request, True
+            self._request, self._is_busy = request, True
 
-    def _expected(self, request, size):
+    def _send_continue(self, request, size):
         if "100-continue" in request.tokens("expect") and len(self._written) < size:
-            self._out += b"HTTP/1.1 100 Continue\r\n\r\n"
+            self._buffer += b"HTTP/1.1 100 Continue\r\n\r\n"
 
     def _head(self):
         while True:
-            # Some end a request with a line too many.
+            # Some clients send an extra line end after a request.
             del self._written[: len(self._written) - len(self._written.lstrip(b"\r\n"))]
             if end := _END_OF_HEAD.search(self._written):
                 break
@@ -227,13 +231,13 @@ class Wire:
             )
             if not known:
                 raise unsupported()
-            if len(self._written) > MOST_HEAD:
-                raise too_long("the head of a request", MOST_HEAD)
+            if len(self._written) > MAX_HEAD:
+                raise too_long("the head of a request", MAX_HEAD)
             yield
         head = bytes(self._written[: end.start()])
         del self._written[: end.end()]
-        if len(head) > MOST_HEAD:
-            raise too_long("the head of a request", MOST_HEAD)
+        if len(head) > MAX_HEAD:
+            raise too_long("the head of a request", MAX_HEAD)
         first, *lines = _END_OF_LINE.split(head)
         parts = _REQUEST_LINE.fullmatch(first)
         if parts is None:
@@ -245,7 +249,7 @@ class Wire:
                 continue
             name, colon, value = line.decode("latin-1").partition(":")
             if not colon or not name.strip():
-                raise unsupported(f"not a header of a request: {line[:80]!r}")
+                raise unsupported(f"invalid header in a request: {line[:80]!r}")
             headers.append([name.strip(), value.strip()])
         method, target, minor = (part.decode("latin-1") for part in parts.groups())
         request = _Request(method, self._target(method, target), minor == "1", headers)
@@ -259,15 +263,17 @@ class Wire:
                 "proxies are not available in the sandbox: the host makes the requests"
             )
         if absolute := _ABSOLUTE.fullmatch(target):
-            # How a proxy is asked, and allowed to anybody who asks a server for its own pages.
+            # The form of requests to a proxy. It is also allowed for the server itself.
             if absolute[1].lower() not in self._authorities():
                 raise unsupported(
                     "proxies are not available in the sandbox: the host makes the requests"
                 )
             target = absolute[2] if absolute[2].startswith("/") else "/" + absolute[2]
         if not target.startswith("/"):
-            raise unsupported(f"{target!r} cannot be asked for: only paths that begin with a slash")
-        return re.sub(r"[^!-~]", lambda odd: f"%{ord(odd[0]):02X}", target)
+            raise unsupported(
+                f"invalid target of a request: {target!r}; expected a path that begins with a slash"
+            )
+        return re.sub(r"[^!-~]", lambda char: f"%{ord(char[0]):02X}", target)
 
     def _exactly(self, size):
         while len(self._written) < size:
@@ -278,8 +284,8 @@ class Wire:
 
     def _line(self):
         while not (end := _END_OF_LINE.search(self._written)):
-            if len(self._written) > MOST_HEAD:
-                raise too_long("a line of a request", MOST_HEAD)
+            if len(self._written) > MAX_HEAD:
+                raise too_long("a line of a request", MAX_HEAD)
             yield
         line = bytes(self._written[: end.start()])
         del self._written[: end.end()]
@@ -291,12 +297,12 @@ class Wire:
             line = yield from self._line()
             size = line.partition(b";")[0].strip()
             if not re.fullmatch(rb"[0-9a-fA-F]{1,8}", size):
-                raise unsupported("a chunk of the request's body has no size")
+                raise unsupported("a chunk of the request's body has no valid size")
             size = int(size, 16)
             if size == 0:
                 break
-            if len(body) + size > MOST_BODY:
-                raise too_long("the body of a request", MOST_BODY)
+            if len(body) + size > MAX_BODY:
+                raise too_long("the body of a request", MAX_BODY)
             body += yield from self._exactly(size)
             if (yield from self._line()):
                 raise unsupported("a chunk of the request's body is longer than its size")
@@ -309,7 +315,7 @@ class Wire:
         port = 443 if self._tls else 80
         return {f"{host}:{self._port}".lower()} | ({host.lower()} if self._port == port else set())
 
-    def _asked(self, request, timeout):
+    def _arguments(self, request, timeout):
         host = f"[{self._host}]" if ":" in self._host else self._host
         named = request.tokens("connection")
         own = self._authorities()
@@ -327,9 +333,9 @@ class Wire:
             "timeout": timeout,
         }
 
-    # From the host to the client.
+    # Responses: from the host to the client.
 
-    def _begin(self, request, reply):
+    def _receive_head(self, request, reply):
         if "failed" in reply:
             raise failure(reply)
         self._response, status = reply["response"], reply["status"]
@@ -344,36 +350,36 @@ class Wire:
         size = int(size) if size.isascii() and size.isdigit() and len(size) < 19 else None
         if size is not None:
             lines.append(f"Content-Length: {size}")
-        self._left, self._chunked = size, False
-        self._last = not request.http11 or "close" in request.tokens("connection")
+        self._remaining, self._is_chunked = size, False
+        self._is_last = not request.http11 or "close" in request.tokens("connection")
         if request.method == "HEAD" or status in (204, 304):
-            self._left = 0
+            self._remaining = 0
         elif size is None:
-            self._chunked = request.http11
-            self._last = self._last or not self._chunked
-            if self._chunked:
+            self._is_chunked = request.http11
+            self._is_last = self._is_last or not self._is_chunked
+            if self._is_chunked:
                 lines.append("Transfer-Encoding: chunked")
-        if self._last:
+        if self._is_last:
             lines.append("Connection: close")
-        self._out += "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
+        self._buffer += "\r\n".join([*lines, "", ""]).encode("latin-1", "replace")
 
-    def _carry_on(self, reply):
+    def _receive_body(self, reply):
         if "failed" in reply:
             self._response = None
             raise failure(reply)
         data = reply["data"]
-        if self._left is not None:
-            data = data[: self._left]
-            self._left -= len(data)
-        if data and self._chunked:
-            self._out += b"%x\r\n%b\r\n" % (len(data), data)
+        if self._remaining is not None:
+            data = data[: self._remaining]
+            self._remaining -= len(data)
+        if data and self._is_chunked:
+            self._buffer += b"%x\r\n%b\r\n" % (len(data), data)
         else:
-            self._out += data
+            self._buffer += data
         if reply["end"]:
             self._response = None
-            if self._chunked:
-                self._out += b"0\r\n\r\n"
-            # Less than was promised ends as a connection that breaks off.
-            if self._left or (self._left is None and not self._chunked):
-                self.ended = True
-            self._left = 0
+            if self._is_chunked:
+                self._buffer += b"0\r\n\r\n"
+            # A body that is shorter than announced ends the connection.
+            if self._remaining or (self._remaining is None and not self._is_chunked):
+                self.has_ended = True
+            self._remaining = 0

@@ -1,9 +1,12 @@
-# Questions about code that is being typed. Run in a sandbox of its own, or in a fork.
+# Analysis of code that is being typed. Runs in a separate sandbox or in a fork of the session.
 
 
 def shape(source):
-    """What to do with a block so far: `more` lines must follow, it is `done`, or it is `open`, a
-    compound statement that a blank line ends."""
+    """Returns the state of a block of code.
+
+    "more": it is incomplete. "done": it is complete. "open": it ends with a compound statement, which
+    a blank line completes.
+    """
     import ast
     import codeop
 
@@ -12,7 +15,7 @@ def shape(source):
             return "more"
         body = ast.parse(source).body
     except Exception:
-        # Running it tells what is wrong with it.
+        # Running the code reports its error.
         return "done"
     last = source.rpartition("\n")[2]
     compound = body and (hasattr(body[-1], "body") or hasattr(body[-1], "cases"))
@@ -21,8 +24,8 @@ def shape(source):
     return "done"
 
 
-def names(word, most):
-    """What `word`, which may be dotted, can go on to."""
+def names(word, limit):
+    """Returns at most `limit` completions of `word`, which may be dotted."""
     import itertools
     import rlcompleter
 
@@ -31,4 +34,4 @@ def names(word, most):
     completer = rlcompleter.Completer(vars(__main__))
     found = (completer.complete(word, i) for i in itertools.count())
     known = itertools.takewhile(lambda name: name is not None, found)
-    return list(dict.fromkeys(name.rstrip(" ()") for name in itertools.islice(known, most)))
+    return list(dict.fromkeys(name.rstrip(" ()") for name in itertools.islice(known, limit)))

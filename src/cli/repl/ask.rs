@@ -1,44 +1,44 @@
-//! What the prompt asks of CPython: whether a block is complete, and what a word can go on to.
+//! Questions of the prompt to CPython: whether a block is complete, and names that complete a word.
 
 use std::time::Duration;
 
-use crate::sandbox::{Limits, Sandbox, Session, Turn};
+use codeact::sandbox::{Limits, Sandbox, Session, Turn};
 
-/// Longer than this, and the user has typed on.
-const WAIT: Duration = Duration::from_secs(1);
-const MOST_NAMES: usize = 500;
+/// Time limit of a question: after a second, the user has typed on.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+const MAX_NAMES: usize = 500;
 
-/// What is to be done with a block so far.
+/// The state of a block that is being typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
     /// More lines must follow.
-    More,
+    Incomplete,
     /// A compound statement, which a blank line ends.
-    Open,
+    OpenBlock,
     /// It can be run.
-    Done,
+    Complete,
 }
 
-/// The shape of `block`. Whatever goes wrong, running the block will tell.
+/// Returns the shape of `block`. If the question fails, the block counts as complete: running it shows the error.
 pub(super) async fn shape(sandbox: &Sandbox, block: &str) -> Shape {
     if block.trim().is_empty() {
-        return Shape::Done;
+        return Shape::Complete;
     }
     let session = sandbox.session().ok();
-    match ask::<String>(session, &format!("shape({})", literal(block)))
+    match evaluate::<String>(session, &format!("shape({})", literal(block)))
         .await
         .as_deref()
     {
-        Some("more") => Shape::More,
-        Some("open") => Shape::Open,
-        _ => Shape::Done,
+        Some("more") => Shape::Incomplete,
+        Some("open") => Shape::OpenBlock,
+        _ => Shape::Complete,
     }
 }
 
-/// What `word` can go on to in `session`, which does not change: a copy looks.
+/// Returns the names that begin with `word` in `session`. The question runs in a fork, so the session does not change.
 pub(super) async fn names(session: &Session, word: &str) -> Vec<String> {
-    let question = format!("names({}, {MOST_NAMES})", literal(word));
-    let found: Vec<String> = ask(session.fork().ok(), &question)
+    let question = format!("names({}, {MAX_NAMES})", literal(word));
+    let found: Vec<String> = evaluate(session.fork().ok(), &question)
         .await
         .unwrap_or_default();
     let plain = |name: &String| {
@@ -48,26 +48,24 @@ pub(super) async fn names(session: &Session, word: &str) -> Vec<String> {
     found.into_iter().filter(plain).collect()
 }
 
-async fn ask<T: serde::de::DeserializeOwned>(
+/// Evaluates `expression` with the functions of `ask.py`.
+async fn evaluate<T: serde::de::DeserializeOwned>(
     session: Option<Session>,
-    question: &str,
+    expression: &str,
 ) -> Option<T> {
-    // Printed, and in a function of its own: the session's names are neither used nor changed.
+    // Printed, and inside a function, so that the session's names are neither used nor changed.
     let code = format!(
         "def __codeact_ask():\n    scope = {{}}\n    exec({}, scope)\n    import json\n    \
          print(json.dumps(eval({}, scope)))\n__codeact_ask()\n",
         literal(include_str!("ask.py")),
-        literal(question),
+        literal(expression),
     );
-    let limits = Limits {
-        wall: WAIT,
-        ..Limits::default()
-    };
+    let limits = Limits::new().with_wall(MAX_WAIT);
     let execution = session?.run(Turn::new(code).limits(limits)).await.ok()?;
     serde_json::from_str(&execution.stdout.text).ok()
 }
 
-/// A JSON string is a Python literal, too.
+/// Returns `text` as a Python literal. Every JSON string is one.
 fn literal(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }

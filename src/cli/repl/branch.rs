@@ -1,21 +1,22 @@
-//! A line of turns that can be undone and forked: in memory, or a named session on disk.
+//! A sequence of turns that can be undone and forked: in memory, or a named session on disk.
 
 use std::collections::VecDeque;
 use std::path::Path;
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 
-use crate::cli::session;
-use crate::sandbox::{Execution, Limits, Sandbox, Session, Snapshot, Turn, Variable};
-use crate::sessions::{NamedSession, SessionStore};
+use codeact::sandbox::{Limits, Sandbox, Session, Snapshot, Turn, Variable};
+use codeact::sessions::{NamedSession, SessionStore};
 
-/// So many turns of a session in memory can be undone; each keeps what it changed.
-const MOST_UNDO: usize = 100;
+use crate::cli::store::{self, Ran};
+
+/// Limit of the turns that can be undone in memory. Each holds the pages that it changed.
+const MAX_UNDO: usize = 100;
 
 pub(super) enum Branch {
     Memory {
         session: Box<Session>,
-        /// The states before its turns, the oldest first.
+        /// The states before its turns, oldest first.
         before: VecDeque<Snapshot>,
     },
     Disk(Box<NamedSession>),
@@ -29,65 +30,71 @@ impl Branch {
         }
     }
 
-    pub(super) fn open(store: &SessionStore, name: &str, on: &Sandbox) -> anyhow::Result<Self> {
-        Ok(Self::Disk(Box::new(session::open_in(store, name, on)?)))
+    /// Opens the session `name` on disk.
+    pub(super) fn open(
+        store: &SessionStore,
+        name: &str,
+        sandbox: &Sandbox,
+    ) -> anyhow::Result<Self> {
+        Ok(Self::Disk(Box::new(store::open(store, name, sandbox)?)))
     }
 
     pub(super) fn session(&self) -> &Session {
         match self {
             Self::Memory { session, .. } => session,
-            Self::Disk(named) => &named.session,
+            Self::Disk(named) => named.session(),
         }
     }
 
-    /// Turns there are to undo.
+    /// Returns the number of turns that can be undone.
     pub(super) fn turns(&self) -> u32 {
         match self {
-            Self::Memory { before, .. } => before.len() as u32,
+            Self::Memory { before, .. } => u32::try_from(before.len()).unwrap_or(u32::MAX),
             Self::Disk(named) => named.last(),
         }
     }
 
-    /// Runs a turn, which on disk is committed when this returns.
-    pub(super) async fn run(&mut self, turn: Turn, code: &str) -> anyhow::Result<Execution> {
+    /// Runs a turn. On disk, it is committed when this returns.
+    pub(super) async fn run(&mut self, turn: Turn) -> anyhow::Result<Ran> {
         match self {
             Self::Memory { session, before } => {
-                remember(before, session.checkpoint()?);
-                Ok(session.run(turn).await?)
+                push_state(before, session.checkpoint()?);
+                Ok(Ran {
+                    execution: session.run(turn).await?,
+                    not_committed: None,
+                })
             }
-            Self::Disk(named) => {
-                let execution = named.session.run(turn.variables()).await?;
-                named.commit(code, &execution)?;
-                Ok(execution)
-            }
+            Self::Disk(named) => Ran::from_result(named.run(turn).await),
         }
     }
 
     /// Goes back `count` turns.
-    pub(super) fn undo(&mut self, count: u32, on: &Sandbox) -> anyhow::Result<()> {
+    pub(super) fn undo(&mut self, count: u32, sandbox: &Sandbox) -> anyhow::Result<()> {
+        let turns = self.turns();
+        ensure!(
+            count <= turns,
+            "cannot go back {count}: the number of turns to undo is {turns}"
+        );
         match self {
             Self::Memory { session, before } => {
-                let Some(left) = before.len().checked_sub(count as usize) else {
-                    bail!("there are only {} turns to undo", before.len());
-                };
-                let gone = before.split_off(left);
-                if let Some(to) = gone.front() {
-                    session.rollback(to);
+                let undone = before.split_off(before.len().saturating_sub(count as usize));
+                if let Some(state) = undone.front() {
+                    session.rollback(state);
                 }
             }
             Self::Disk(named) => {
-                named.undo(count, on)?;
+                named.undo(count, sandbox)?;
             }
         }
         Ok(())
     }
 
-    /// A second one that is as this one is now; on disk, the session `name`.
+    /// Returns a copy of the branch. On disk it is the new session `name`.
     pub(super) fn fork(
         &self,
         name: &str,
         store: Option<&SessionStore>,
-        on: &Sandbox,
+        sandbox: &Sandbox,
     ) -> anyhow::Result<Self> {
         match (self, store) {
             (Self::Memory { session, before }, _) => Ok(Self::Memory {
@@ -96,32 +103,32 @@ impl Branch {
             }),
             (Self::Disk(named), Some(store)) => {
                 store.fork_open(named, name)?;
-                Self::open(store, name, on)
+                Self::open(store, name, sandbox)
             }
             (Self::Disk(_), None) => bail!("there is no folder of sessions"),
         }
     }
 
-    /// Puts the state in `file` in this one's place.
-    pub(super) fn load(&mut self, file: &Path, on: &Sandbox) -> anyhow::Result<()> {
+    /// Replaces the state with the one in `file`. It can be undone like a turn.
+    pub(super) fn load(&mut self, file: &Path, sandbox: &Sandbox) -> anyhow::Result<()> {
         let Self::Memory { session, before } = self else {
-            bail!("a named session cannot take another's state; leave it with :quit first");
+            bail!("a named session cannot load another state; leave it with :quit first");
         };
-        let state = Snapshot::load(on, file)?;
-        remember(before, session.checkpoint()?);
+        let state = Snapshot::load(sandbox, file)?;
+        push_state(before, session.checkpoint()?);
         session.rollback(&state);
         Ok(())
     }
 
-    /// The variables as they are now. A copy looks, so nothing is changed.
+    /// Returns the current variables. They are listed in a fork, so the session does not change.
     pub(super) async fn variables(&self, limits: Limits) -> anyhow::Result<Vec<Variable>> {
-        let turn = Turn::new("").limits(limits).variables();
+        let turn = Turn::new("").limits(limits).variables(true);
         Ok(self.session().fork()?.run(turn).await?.variables)
     }
 }
 
-fn remember(before: &mut VecDeque<Snapshot>, state: Snapshot) {
-    if before.len() == MOST_UNDO {
+fn push_state(before: &mut VecDeque<Snapshot>, state: Snapshot) {
+    if before.len() == MAX_UNDO {
         before.pop_front();
     }
     before.push_back(state);

@@ -1,4 +1,4 @@
-//! The line editor: whole blocks, with history, completion and indentation.
+//! The line editor: reads whole blocks, with history, completion and indentation.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver as Prompts, channel};
@@ -18,44 +18,49 @@ use tokio::sync::mpsc::Sender;
 
 use super::ask::Shape;
 use super::commands;
-use super::input::Said;
+use super::event::EditorEvent;
 
 const MAX_HISTORY: usize = 10_000;
 const INDENT: &str = "    ";
 
-/// Reads a block for each prompt, until there are no more prompts.
-pub(super) fn read(history: Option<PathBuf>, prompts: &Prompts<String>, say: &Sender<Said>) {
-    let mut editor = match start(say) {
+/// Reads a block for each prompt, until the sender of prompts is dropped.
+pub(super) fn run(
+    history: Option<PathBuf>,
+    prompts: &Prompts<String>,
+    events: &Sender<EditorEvent>,
+) {
+    let mut editor = match start(events) {
         Ok(editor) => editor,
         Err(e) => {
-            let _ = say.blocking_send(Said::Failed(format!("cannot use the terminal: {e}")));
+            let why = format!("cannot use the terminal: {e}");
+            let _ = events.blocking_send(EditorEvent::Failed(why));
             return;
         }
     };
     if let Some(history) = &history {
-        // There is none at first; one that cannot be read is no reason not to go on.
+        // At first there is no file. Without a readable one, the history is empty.
         let _ = editor.load_history(history);
     }
     for prompt in prompts {
-        let said = match editor.readline(&prompt) {
+        let event = match editor.readline(&prompt) {
             Ok(text) => {
                 if !text.trim().is_empty() && editor.add_history_entry(text.trim_end()).is_ok() {
-                    // Now, not at the end: a process may be killed.
+                    // Now, not at the end, because a process can be killed.
                     let _ = (history.as_ref()).map(|history| editor.append_history(history));
                 }
-                Said::Text(text)
+                EditorEvent::Text(text)
             }
-            Err(ReadlineError::Interrupted) => Said::Interrupted,
-            Err(ReadlineError::Eof) => Said::End,
-            Err(e) => Said::Failed(format!("cannot read from the terminal: {e}")),
+            Err(ReadlineError::Interrupted) => EditorEvent::Interrupted,
+            Err(ReadlineError::Eof) => EditorEvent::End,
+            Err(e) => EditorEvent::Failed(format!("cannot read from the terminal: {e}")),
         };
-        if say.blocking_send(said).is_err() {
+        if events.blocking_send(event).is_err() {
             return;
         }
     }
 }
 
-fn start(say: &Sender<Said>) -> rustyline::Result<Editor<Asker, FileHistory>> {
+fn start(events: &Sender<EditorEvent>) -> rustyline::Result<Editor<NameCompleter, FileHistory>> {
     let config = Config::builder()
         .completion_type(CompletionType::List)
         .tab_stop(INDENT.len() as u8)
@@ -63,16 +68,16 @@ fn start(say: &Sender<Said>) -> rustyline::Result<Editor<Asker, FileHistory>> {
     let history = FileHistory::with_config(&config);
     let mut editor = Editor::with_history(config, history)?;
     editor.set_max_history_size(MAX_HISTORY)?;
-    editor.set_helper(Some(Asker(say.clone())));
+    editor.set_helper(Some(NameCompleter(events.clone())));
     let on = |code| Event::KeySeq(vec![KeyEvent(code, Modifiers::NONE)]);
-    let enter = EventHandler::Conditional(Box::new(Enter(say.clone())));
+    let enter = EventHandler::Conditional(Box::new(Enter(events.clone())));
     editor.bind_sequence(on(KeyCode::Enter), enter);
     editor.bind_sequence(on(KeyCode::Tab), EventHandler::Conditional(Box::new(Tab)));
     Ok(editor)
 }
 
-/// Ends a block that is complete; else begins its next line, indented.
-struct Enter(Sender<Said>);
+/// Enter: ends a complete block, or begins the next line of the block with its indentation.
+struct Enter(Sender<EditorEvent>);
 
 impl ConditionalEventHandler for Enter {
     fn handle(&self, _: &Event, _: RepeatCount, _: bool, cx: &EventContext) -> Option<Cmd> {
@@ -80,10 +85,12 @@ impl ConditionalEventHandler for Enter {
         if commands::is_command(text) {
             return Some(Cmd::AcceptLine);
         }
-        let at_end = text[pos..].trim().is_empty();
-        match ask(&self.0, |reply| Said::AskShape(text.to_owned(), reply)) {
-            Some(Shape::More) => {}
-            Some(Shape::Open) if at_end => {}
+        let at_end = text.get(pos..).unwrap_or_default().trim().is_empty();
+        match request(&self.0, |reply| {
+            EditorEvent::ShapeRequest(text.to_owned(), reply)
+        }) {
+            Some(Shape::Incomplete) => {}
+            Some(Shape::OpenBlock) if at_end => {}
             _ => return Some(Cmd::AcceptLine),
         }
         let before = text.get(..pos).unwrap_or(text);
@@ -92,7 +99,7 @@ impl ConditionalEventHandler for Enter {
     }
 }
 
-/// How the line after `line` is indented.
+/// Returns the indentation of the line after `line`.
 fn indent(line: &str) -> String {
     let code = line.trim();
     let mut indent = line[..line.len() - line.trim_start().len()].to_owned();
@@ -108,7 +115,7 @@ fn indent(line: &str) -> String {
     indent
 }
 
-/// Indents at the beginning of a line; elsewhere, completes.
+/// Tab: indents at the start of a line, and completes elsewhere.
 struct Tab;
 
 impl ConditionalEventHandler for Tab {
@@ -119,9 +126,10 @@ impl ConditionalEventHandler for Tab {
     }
 }
 
-struct Asker(Sender<Said>);
+/// Completes names of the session, and commands.
+struct NameCompleter(Sender<EditorEvent>);
 
-impl Completer for Asker {
+impl Completer for NameCompleter {
     type Candidate = String;
 
     fn complete(
@@ -145,26 +153,26 @@ impl Completer for Asker {
         if word.is_empty() {
             return Ok((pos, Vec::new()));
         }
-        let names = ask(&self.0, |reply| Said::AskNames(word, reply));
+        let names = request(&self.0, |reply| EditorEvent::NamesRequest(word, reply));
         Ok((start, names.unwrap_or_default()))
     }
 }
 
-impl Hinter for Asker {
+impl Hinter for NameCompleter {
     type Hint = String;
 }
-impl Highlighter for Asker {}
-impl Validator for Asker {}
-impl Helper for Asker {}
+impl Highlighter for NameCompleter {}
+impl Validator for NameCompleter {}
+impl Helper for NameCompleter {}
 
-/// Asks the other thread and waits: it has nothing else to do while the user types.
-fn ask<T>(
-    say: &Sender<Said>,
-    question: impl FnOnce(std::sync::mpsc::Sender<T>) -> Said,
+/// Sends a request to the main thread, which is idle while the user types, and waits for the reply.
+fn request<T>(
+    events: &Sender<EditorEvent>,
+    event: impl FnOnce(std::sync::mpsc::Sender<T>) -> EditorEvent,
 ) -> Option<T> {
-    let (reply, answer) = channel();
-    say.blocking_send(question(reply)).ok()?;
-    answer.recv().ok()
+    let (sender, reply) = channel();
+    events.blocking_send(event(sender)).ok()?;
+    reply.recv().ok()
 }
 
 #[cfg(test)]
@@ -172,7 +180,7 @@ mod tests {
     use super::indent;
 
     #[test]
-    fn the_next_line_is_indented_as_python_wants_it() {
+    fn the_next_line_is_indented_by_the_rules_of_python() {
         for (line, next) in [
             ("for x in y:", "    "),
             ("    if x:", "        "),

@@ -1,7 +1,6 @@
-//! Where blocks come from: a line editor on a terminal, or plain lines from a pipe.
+//! Sources of blocks: a line editor on a terminal, or lines of a pipe.
 //!
-//! Both read on a thread of their own. What the editor must know of the session while the user types,
-//! it asks through the same channel on which it hands over what was typed.
+//! Both read on a thread of their own. The editor's requests about the session use the same channel as the blocks.
 
 use std::io::BufRead;
 use std::path::PathBuf;
@@ -9,42 +8,32 @@ use std::sync::mpsc::{Receiver as Prompts, Sender as Replies, channel};
 
 use tokio::sync::mpsc::{Receiver, Sender};
 
-use super::ask::Shape;
 use super::editor;
+use super::event::EditorEvent;
 
-/// The longest line of a pipe, in bytes.
-const MAX_LINE: u64 = 16 << 20;
+/// Limit of a line of a pipe, in bytes.
+const MAX_LINE_BYTES: u64 = 16 << 20;
 
-/// What the reading thread says.
-pub(super) enum Said {
-    /// A whole block of a terminal, or one line of a pipe.
-    Text(String),
-    /// Ctrl-C at the prompt.
-    Interrupted,
-    End,
-    Failed(String),
-    AskShape(String, Replies<Shape>),
-    AskNames(String, Replies<Vec<String>>),
-}
-
+/// The reading thread.
 pub(super) struct Input {
     prompts: Replies<String>,
-    said: Receiver<Said>,
+    events: Receiver<EditorEvent>,
     pub(super) is_terminal: bool,
 }
 
 impl Input {
-    /// A line editor whose history is kept in `history`.
+    /// Starts a line editor that stores its history in `history`.
     pub(super) fn terminal(history: Option<PathBuf>) -> Self {
-        Self::start(true, move |prompts, say| {
-            editor::read(history, &prompts, &say);
+        Self::start(true, move |prompts, events| {
+            editor::run(history, &prompts, &events);
         })
     }
 
+    /// Starts to read lines of stdin.
     pub(super) fn pipe() -> Self {
-        Self::start(false, |prompts, say| {
+        Self::start(false, |prompts, events| {
             for _ in prompts {
-                if say.blocking_send(line()).is_err() {
+                if events.blocking_send(read_line()).is_err() {
                     return;
                 }
             }
@@ -53,45 +42,47 @@ impl Input {
 
     fn start(
         is_terminal: bool,
-        read: impl FnOnce(Prompts<String>, Sender<Said>) + Send + 'static,
+        read: impl FnOnce(Prompts<String>, Sender<EditorEvent>) + Send + 'static,
     ) -> Self {
         let (prompts, prompted) = channel();
-        let (say, said) = tokio::sync::mpsc::channel(1);
-        std::thread::spawn(move || read(prompted, say));
+        let (sender, events) = tokio::sync::mpsc::channel(1);
+        std::thread::spawn(move || read(prompted, sender));
         Self {
             prompts,
-            said,
+            events,
             is_terminal,
         }
     }
 
-    /// Asks for the next piece; [`Input::next`] tells it.
+    /// Requests the next block or line; [`Input::next`] returns it.
     pub(super) fn prompt(&self, prompt: &str) {
-        // A thread that is gone shows in `next`.
+        // If the thread has ended, `next` returns the end of the input.
         let _ = self.prompts.send(prompt.to_owned());
     }
 
-    pub(super) async fn next(&mut self) -> Said {
-        self.said.recv().await.unwrap_or(Said::End)
+    /// Waits for the next event.
+    pub(super) async fn next(&mut self) -> EditorEvent {
+        self.events.recv().await.unwrap_or(EditorEvent::End)
     }
 }
 
-fn line() -> Said {
+fn read_line() -> EditorEvent {
     let mut bytes = Vec::new();
-    let mut stdin = std::io::Read::take(std::io::stdin().lock(), MAX_LINE + 1);
+    let mut stdin = std::io::Read::take(std::io::stdin().lock(), MAX_LINE_BYTES + 1);
     match stdin.read_until(b'\n', &mut bytes) {
-        Ok(0) => return Said::End,
-        Ok(n) if n as u64 > MAX_LINE => {
-            return Said::Failed(format!("a line is longer than {} MiB", MAX_LINE >> 20));
+        Ok(0) => return EditorEvent::End,
+        Ok(n) if n as u64 > MAX_LINE_BYTES => {
+            let max = MAX_LINE_BYTES >> 20;
+            return EditorEvent::Failed(format!("a line is longer than {max} MiB"));
         }
         Ok(_) => {}
-        Err(e) => return Said::Failed(format!("cannot read stdin: {e}")),
+        Err(e) => return EditorEvent::Failed(format!("cannot read stdin: {e}")),
     }
     while bytes.last().is_some_and(|b| b"\r\n".contains(b)) {
         bytes.pop();
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Said::Text(text),
-        Err(_) => Said::Failed("stdin is not UTF-8 text".into()),
+        Ok(text) => EditorEvent::Text(text),
+        Err(_) => EditorEvent::Failed("stdin is not UTF-8 text".into()),
     }
 }

@@ -1,48 +1,58 @@
-//! `codeact repl`: one block of Python after another, each a turn that can be undone.
+//! `codeact repl`: reads blocks of Python and runs each as a turn that can be undone.
 //!
-//! `input` and `editor` read blocks on a thread of their own; `ask` answers what the prompt wants to
-//! know of CPython and the session; `branch` is a line of turns; `commands` are the lines that begin
-//! with `:`. Here is the loop.
+//! `input` and `editor` read blocks on a thread of their own; `ask` asks CPython whether a block is complete, and for
+//! names to complete; `branch` is a sequence of turns, in memory or on disk; `commands` parses lines that begin with `:`,
+//! and `execute` runs them. This file has the loop.
 
 mod ask;
 mod branch;
 mod commands;
 mod editor;
+mod event;
+mod execute;
 mod input;
 
 use std::collections::BTreeMap;
 use std::io::{ErrorKind, IsTerminal, Write};
 use std::path::PathBuf;
-use std::pin::pin;
 use std::process::ExitCode;
 
+use codeact::pack::Dirs;
+use codeact::sandbox::{
+    Cancel, Display, Limits, Outcome, Sandbox, Session, SessionOptions, Turn, TurnOptions, Usage,
+};
+use codeact::sessions::SessionStore;
+use codeact_base::text::shown;
+
 use super::args::{self, FileArgs, Global};
-use super::live::Live;
-use super::people::Asked;
+use super::exit_code::{self, exit_fast};
+use super::output_pump::OutputPump;
+use super::signals::cancellable;
+use super::store::{self, Ran};
 use super::tools::OwnConfig;
-use super::{artifacts, exit, mounts, session, settings, tools};
-use crate::pack::Dirs;
+use super::turn_runner::{GrantArgs, Grants};
+use super::user_input::PromptMode;
+use super::{artifacts, mounts};
 use crate::report;
-use crate::sandbox::{Cancel, Display, Limits, Outcome, Sandbox, Session, Turn, Usage};
-use crate::sessions::SessionStore;
 use ask::Shape;
 use branch::Branch;
 use commands::Command;
-use input::{Input, Said};
+use event::EditorEvent;
+use input::Input;
 
-/// Pictures kept for `:out` and `--out`, in bytes; the oldest go first.
-const MOST_PICTURES: usize = 256 << 20;
+/// Limit of the pictures that are stored for `:out` and `--out`, in bytes; the oldest are dropped.
+const MAX_PICTURES: usize = 256 << 20;
 
 struct Repl {
     sandbox: Sandbox,
     limits: Limits,
     store: Option<SessionStore>,
-    /// The name of the branch that goes on.
-    at: String,
-    here: Branch,
+    /// The name of the current branch.
+    current_name: String,
+    current: Branch,
     others: BTreeMap<String, Branch>,
     pictures: Vec<(String, Display)>,
-    /// Turns run here, in all branches.
+    /// Turns run by this command, in all branches.
     turns: u32,
     /// The exit code of the last turn that failed.
     status: u8,
@@ -50,58 +60,58 @@ struct Repl {
     quiet: bool,
     /// Variables of the code's environment.
     env: Vec<(String, String)>,
-    /// Who answers the code's questions.
-    asked: Asked,
-    /// Whether what the code prints must not steer the terminal: it will be asked on.
-    tame: bool,
+    prompt: PromptMode,
+    /// Escape control characters in live output, because the user may be asked on the same terminal.
+    sanitize: bool,
 }
 
-/// What comes after a block.
+/// The continuation after a block.
 enum Next {
-    Go,
-    /// Everything ends with this exit code.
+    Continue,
+    /// The command ends with this exit code.
     End(u8),
-    /// Nobody reads stdout any more.
-    Unread,
+    /// The reader of stdout has closed the pipe.
+    BrokenPipe,
 }
 
 pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<ExitCode> {
-    let progress = report::progress(global.quiet);
-    let limits = args.limits.limits();
-    let sandbox = settings::sandbox(global, progress, &args.files.packages)
-        .limits(limits.clone())
-        .build()
-        .await?;
-    let sandbox = match mounts::grant(sandbox, &args.files, false) {
-        Ok(sandbox) => sandbox,
-        Err(e) => return Ok(exit::wrong(&e)),
+    let grants = GrantArgs {
+        files: &args.files,
+        tools: &args.tools,
+        limits: &args.limits,
+        own_config: OwnConfig::Used,
+        prompt: PromptMode::new(false, false),
+        diff: false,
+        progress: report::progress(global.quiet),
+        events: report::human::events(global.quiet),
     };
-    let events = report::human::events(global.quiet);
-    let granted = tools::grant(sandbox, &args.tools, OwnConfig::Used, events, global.quiet).await?;
-    let asked = Asked::new(false, false);
-    tools::warn_without_people(&args.tools, &asked, global);
-    let sandbox = granted.sandbox;
-    let (at, store, branch) = match args.session {
+    let Grants {
+        sandbox,
+        tools,
+        prompt,
+    } = Grants::open(grants, global).await?;
+    let (name, store, branch) = match args.session {
         Some(name) => {
-            let store = session::store()?;
+            let store = store::store()?;
             let branch = Branch::open(&store, &name, &sandbox)?;
             (name, Some(store), branch)
         }
         None => {
-            let session = sandbox.session_seeded(args.seed)?;
+            let session = sandbox.session_with(&SessionOptions::new().seed(args.seed))?;
             ("main".to_owned(), None, Branch::in_memory(session))
         }
     };
-    let mut repl = Repl::new(sandbox, limits, (at, branch), store, global);
-    (repl.env, repl.asked) = (granted.env, asked);
-    repl.tame = args.tools.may_ask();
-    let done = repl.drive(&args.files).await;
-    granted.offered.close().await;
+    let mut repl = Repl::new(sandbox, args.limits.limits(), (name, branch), store, global);
+    repl.env = tools.env();
+    repl.prompt = prompt;
+    repl.sanitize = args.tools.may_ask();
+    let done = repl.run(&args.files).await;
+    tools.close().await;
     done
 }
 
-/// Goes on by hand from `session`, in `sandbox`.
-pub(super) async fn go_on_from(
+/// Continues `session`, which runs in `sandbox`, interactively.
+pub(super) async fn continue_session(
     sandbox: Sandbox,
     session: Session,
     limits: &args::LimitArgs,
@@ -109,16 +119,17 @@ pub(super) async fn go_on_from(
 ) -> anyhow::Result<ExitCode> {
     let branch = ("main".to_owned(), Branch::in_memory(session));
     let repl = Repl::new(sandbox, limits.limits(), branch, None, global);
-    repl.drive(&FileArgs::default()).await
+    repl.run(&FileArgs::default()).await
 }
 
-/// The file of what was typed: `CODEACT_HISTORY`, which may be empty for none, or the user's.
+/// Returns the file of the history: `CODEACT_HISTORY`, or one in the user's data folder. If the variable is empty,
+/// there is no history.
 fn history() -> Option<PathBuf> {
     if let Some(file) = std::env::var_os("CODEACT_HISTORY") {
         return (!file.is_empty()).then(|| file.into());
     }
     let dirs = Dirs::from_env(&|name| std::env::var_os(name)).ok()?;
-    crate::pack::create_private_dir(&dirs.data).ok()?;
+    codeact_base::private::create_dir(&dirs.data).ok()?;
     Some(dirs.data.join("history"))
 }
 
@@ -126,7 +137,7 @@ impl Repl {
     fn new(
         sandbox: Sandbox,
         limits: Limits,
-        (at, here): (String, Branch),
+        (current_name, current): (String, Branch),
         store: Option<SessionStore>,
         global: &Global,
     ) -> Self {
@@ -134,8 +145,8 @@ impl Repl {
             sandbox,
             limits,
             store,
-            at,
-            here,
+            current_name,
+            current,
             others: BTreeMap::new(),
             pictures: Vec::new(),
             turns: 0,
@@ -143,46 +154,48 @@ impl Repl {
             is_terminal: std::io::stdin().is_terminal() && std::io::stdout().is_terminal(),
             quiet: global.quiet,
             env: Vec::new(),
-            asked: Asked::new(false, false),
-            tame: false,
+            prompt: PromptMode::new(false, false),
+            sanitize: false,
         }
     }
 
-    /// Every block, and then what becomes of what they left.
-    async fn drive(mut self, files: &FileArgs) -> anyhow::Result<ExitCode> {
+    /// Runs all blocks, then writes changes back and saves artifacts.
+    async fn run(mut self, files: &FileArgs) -> anyhow::Result<ExitCode> {
         let mut input = match self.is_terminal {
             true => Input::terminal(history()),
             false => Input::pipe(),
         };
         if self.is_terminal {
-            self.say("Python in a sandbox; :help tells more, Ctrl-D ends");
-            if self.here.turns() > 0 {
-                let turns = self.here.turns();
-                self.say(&format!("{} goes on after turn {turns}", self.at));
+            self.say("Python in a sandbox; :help shows the commands, Ctrl-D ends");
+            if self.current.turns() > 0 {
+                let turns = self.current.turns();
+                self.say(&format!(
+                    "{} continues after turn {turns}",
+                    self.current_name
+                ));
             }
         }
-        let status = match self.all(&mut input).await? {
-            Next::Unread => return Ok(exit::unread()),
+        let status = match self.run_blocks(&mut input).await? {
+            Next::BrokenPipe => return Ok(exit_code::broken_pipe()),
             Next::End(status) => status,
-            Next::Go => 0,
+            Next::Continue => 0,
         };
-        let changes = self.here.session().changes();
+        let changes = self.current.session().changes();
         mounts::write_back(&changes, files, true, self.quiet, false).await?;
         if let Some(dir) = &files.out {
-            let left = self.here.session().files();
+            let left = self.current.session().files();
             let saved = artifacts::save_all(dir, files.force, &self.pictures, &left)?;
             report::human::saved(&saved, self.quiet);
         }
-        // The process ends here: unmapping gigabytes of reserved addresses first helps nobody.
-        std::mem::forget(self);
+        exit_fast(self);
         Ok(ExitCode::from(status))
     }
 
-    /// Every block until the end.
-    async fn all(&mut self, input: &mut Input) -> anyhow::Result<Next> {
+    /// Runs blocks until the end of the input.
+    async fn run_blocks(&mut self, input: &mut Input) -> anyhow::Result<Next> {
         let mut held = None;
         loop {
-            let block = match self.block(input, &mut held).await? {
+            let block = match self.read_block(input, &mut held).await? {
                 Some(block) => block,
                 None if self.is_terminal => {
                     writeln!(std::io::stdout())?;
@@ -202,16 +215,17 @@ impl Repl {
                 false => self.turn(block).await.map(|(next, _)| next),
             };
             match next {
-                Ok(Next::Go) => {}
+                Ok(Next::Continue) => {}
                 Ok(end) => return Ok(end),
-                Err(e) if is_unread(&e) => return Ok(Next::Unread),
-                Err(e) => self.failed(&e),
+                Err(e) if is_broken_pipe(&e) => return Ok(Next::BrokenPipe),
+                Err(e) => self.report_error(&e),
             }
         }
     }
 
-    /// The next block, or `None` at the end. From a pipe, `held` is the line that began it.
-    async fn block(
+    /// Reads the next block; `None` at the end of the input. From a pipe, `held` is the first line of the block, which
+    /// was read to find the end of the block before.
+    async fn read_block(
         &mut self,
         input: &mut Input,
         held: &mut Option<String>,
@@ -219,34 +233,34 @@ impl Repl {
         let mut block = held.take().unwrap_or_default();
         loop {
             let shape = match input.is_terminal || commands::is_command(&block) {
-                true => Shape::Done,
+                true => Shape::Complete,
                 false => ask::shape(&self.sandbox, &block).await,
             };
-            if shape == Shape::Done && !block.trim().is_empty() {
+            if shape == Shape::Complete && !block.trim().is_empty() {
                 return Ok(Some(block));
             }
             let prompt = match self.others.len() {
                 0 => ">>> ".to_owned(),
-                _ => format!("{} >>> ", self.at),
+                _ => format!("{} >>> ", self.current_name),
             };
             input.prompt(&prompt);
             let line = loop {
                 match input.next().await {
-                    Said::AskShape(block, reply) => {
+                    EditorEvent::ShapeRequest(block, reply) => {
                         let _ = reply.send(ask::shape(&self.sandbox, &block).await);
                     }
-                    Said::AskNames(word, reply) => {
-                        let _ = reply.send(ask::names(self.here.session(), &word).await);
+                    EditorEvent::NamesRequest(word, reply) => {
+                        let _ = reply.send(ask::names(self.current.session(), &word).await);
                     }
-                    Said::Text(line) => break line,
-                    Said::Interrupted => return Ok(Some(String::new())),
-                    Said::End if block.trim().is_empty() => return Ok(None),
-                    // What is wrong with half a block, running it tells.
-                    Said::End => return Ok(Some(block)),
-                    Said::Failed(why) => anyhow::bail!(why),
+                    EditorEvent::Text(line) => break line,
+                    EditorEvent::Interrupted => return Ok(Some(String::new())),
+                    EditorEvent::End if block.trim().is_empty() => return Ok(None),
+                    // An incomplete block is run as well: its SyntaxError is the message.
+                    EditorEvent::End => return Ok(Some(block)),
+                    EditorEvent::Failed(why) => anyhow::bail!(why),
                 }
             };
-            if shape == Shape::Open && begins_another(&line) {
+            if shape == Shape::OpenBlock && begins_another(&line) {
                 *held = Some(line);
                 return Ok(Some(block));
             }
@@ -260,57 +274,64 @@ impl Repl {
         }
     }
 
-    /// Runs `code` as a turn and tells what it did.
+    /// Runs `code` as a turn and shows its result.
     async fn turn(&mut self, code: String) -> anyhow::Result<(Next, Usage)> {
         self.turns += 1;
         let cancel = Cancel::new();
-        let live = Live::new(cancel.clone(), self.tame);
-        let mut turn = Turn::new(code.clone())
+        let pump = OutputPump::new(cancel.clone(), self.sanitize);
+        let mut options = TurnOptions::new()
             .cancel(cancel.clone())
-            .events(live.events());
+            .events(pump.events());
+        if let Some(handler) = self.prompt.input_handler(Some(&pump)) {
+            options = options.input_handler(handler);
+        }
+        let mut turn = Turn::new(code).options(options);
         for (key, value) in &self.env {
             turn = turn.env(key, value);
-        }
-        if let Some(answers) = self.asked.answers(Some(&live)) {
-            turn = turn.answers(answers);
         }
         if self.is_terminal {
             turn = turn.stdin(super::input::terminal_line_on_demand());
         }
-        let run = stoppable(&cancel, self.here.run(turn, &code)).await;
-        let is_read = live.end();
-        let execution = run?;
+        let ran = cancellable(&cancel, self.current.run(turn)).await;
+        let is_read = pump.finish();
+        let Ran {
+            execution,
+            not_committed,
+        } = ran?;
         if !is_read? {
-            return Ok((Next::Unread, execution.usage));
+            return Ok((Next::BrokenPipe, execution.usage));
         }
         let mut out = std::io::stdout().lock();
         let last = execution.transcript.last();
         if self.is_terminal && last.is_some_and(|(_, text)| !text.ends_with('\n')) {
-            // The prompt would be drawn over it.
+            // The prompt would overwrite an unfinished line.
             writeln!(out)?;
         }
         if let Some(result) = execution.result.as_deref() {
-            writeln!(out, "{}", report::human::shown(result))?;
+            writeln!(out, "{}", shown(result))?;
         }
         out.flush()?;
         drop(out);
         report::human::ending(&execution, self.quiet);
         for display in artifacts::pictures(&execution) {
-            self.keep(display);
+            self.store_picture(display);
         }
-        let status = exit::of(&execution);
+        if let Some(error) = not_committed {
+            return Err(error);
+        }
+        let status = exit_code::of(&execution);
         if status != 0 {
             self.status = status;
         }
         let next = match execution.outcome {
             Outcome::Exited { .. } => Next::End(status),
-            _ => Next::Go,
+            _ => Next::Continue,
         };
         Ok((next, execution.usage))
     }
 
-    /// Keeps a picture for `:out`.
-    fn keep(&mut self, picture: &Display) {
+    /// Stores a picture for `:out`.
+    fn store_picture(&mut self, picture: &Display) {
         let name = format!("turn-{}-{}", self.turns, picture.name);
         self.say(&format!(
             "{} ({} bytes) was shown; :out DIR saves it",
@@ -319,34 +340,20 @@ impl Repl {
         ));
         self.pictures.push((name, picture.clone()));
         let mut bytes: usize = self.pictures.iter().map(|(_, p)| p.bytes.len()).sum();
-        while bytes > MOST_PICTURES && self.pictures.len() > 1 {
+        while bytes > MAX_PICTURES && self.pictures.len() > 1 {
             bytes -= self.pictures.remove(0).1.bytes.len();
         }
     }
 }
 
-/// Waits for `work`. The first Ctrl-C stops the turn, which then tells what it did; the second ends
-/// the process.
-async fn stoppable<T>(cancel: &Cancel, work: impl Future<Output = T>) -> T {
-    let mut work = pin!(work);
-    tokio::select! {
-        done = &mut work => return done,
-        _ = tokio::signal::ctrl_c() => cancel.cancel(),
-    }
-    tokio::select! {
-        done = work => done,
-        _ = tokio::signal::ctrl_c() => std::process::exit(130),
-    }
-}
-
-/// Whether a line that follows a whole compound statement begins another one.
+/// Returns true if a line after a complete compound statement begins another statement.
 fn begins_another(line: &str) -> bool {
     let word = line.split(|c: char| !c.is_alphanumeric()).next();
-    let goes_on = matches!(word, Some("else" | "elif" | "except" | "finally"));
-    !line.is_empty() && !line.starts_with([' ', '\t', '#']) && !goes_on
+    let is_clause = matches!(word, Some("else" | "elif" | "except" | "finally"));
+    !line.is_empty() && !line.starts_with([' ', '\t', '#']) && !is_clause
 }
 
-fn is_unread(error: &anyhow::Error) -> bool {
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let cause = error.downcast_ref::<std::io::Error>();
     cause.is_some_and(|e| e.kind() == ErrorKind::BrokenPipe)
 }

@@ -1,9 +1,9 @@
-//! Ways to a file of the host, or to the files that every run shares.
+//! Attempts to reach host files or files that all runs share.
 
 use super::{attack, survives};
 use crate::support::raised;
 
-/// Runs each path through open, stat, listdir, readlink and prints what is reachable.
+/// Tries open, listdir and stat on each path, and returns the reachable ones.
 fn reach(setup: &str, paths: &[&str]) -> String {
     survives(&format!(
         "import os
@@ -165,7 +165,7 @@ if keep: open('/home/user/kept.txt', 'w').write(keep)",
 }
 
 #[test]
-fn a_link_to_the_archive_is_no_way_to_write_it() {
+fn a_link_to_the_archive_does_not_make_it_writable() {
     let e = attack(
         "import os, sys; os.symlink(sys.path[0] if sys.path[0].endswith('.zip') else [p for p in sys.path if p.endswith('.zip')][0], 'z'); open('z', 'r+b')",
     );
@@ -187,7 +187,7 @@ for path in ['a\\0b', '/etc/passwd\\0', 'a\\ud800', b'\\xff\\xfe']:
 }
 
 #[test]
-fn every_descriptor_can_be_closed_and_the_run_goes_on() {
+fn every_descriptor_can_be_closed_and_the_run_continues() {
     for fd in ["0", "1", "2", "3", "4"] {
         let out = super::attempt(
             &format!(
@@ -209,7 +209,7 @@ done"
 }
 
 #[test]
-fn closing_all_descriptors_is_an_outcome() {
+fn closing_all_descriptors_has_an_outcome() {
     super::attack_on_itself("import os\nos.closerange(0, 2000)\nprint('gone')");
 }
 
@@ -228,7 +228,7 @@ for fd in [5, 99, 1023, 2**31 - 1, -1]:
 }
 
 #[test]
-fn a_descriptors_number_leads_only_to_what_has_it_now() {
+fn a_reused_descriptor_number_refers_to_the_new_file() {
     let out = survives(
         "import os
 open('a', 'w').write('first'); open('b', 'w').write('second')

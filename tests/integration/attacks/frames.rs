@@ -1,10 +1,10 @@
-//! Forging what a traceback is read from: numpy reaches all of the guest's own memory.
+//! Forged interpreter frames for the host's traceback reader: numpy can write all guest memory.
 
 use codeact::sandbox::{Outcome, Turn};
 
 use crate::support::{block_on, limits, result, sandbox, shown};
 
-/// Puts `VALUE` into word `FIELD` of what `TARGET` names, then never ends.
+/// Writes `VALUE` to word `FIELD` of the object `TARGET`, then loops.
 const FORGE: &str = "
 import sys
 import numpy as np
@@ -25,7 +25,7 @@ def forge():
 forge()
 ";
 
-/// Runs it within a budget; the host must come back, and the session must be as it was.
+/// Runs [`FORGE`] with a fuel budget. The host must return, and the session must be unchanged.
 fn forged(target: &str, field: usize, value: &str) -> Outcome {
     let code = FORGE.replace("TARGET", target);
     let code = code.replace("FIELD", &field.to_string());
@@ -36,7 +36,7 @@ fn forged(target: &str, field: usize, value: &str) -> Outcome {
     assert_eq!(kept.outcome, Outcome::Completed);
     let execution = block_on(session.run(turn)).unwrap();
     if let Some(traceback) = &execution.interrupted {
-        // Whatever it tells is bounded.
+        // The traceback is bounded.
         assert!(traceback.frames.len() <= 40, "{}", shown(&execution));
         assert!(traceback.to_string().len() < 200_000);
     }
@@ -48,7 +48,7 @@ fn forged(target: &str, field: usize, value: &str) -> Outcome {
 const VALUES: [&str; 6] = ["0", "frame", "code", "0xffffffff", "here", "0x7ffffff0"];
 
 #[test]
-fn a_forged_frame_is_an_outcome_and_the_host_comes_back() {
+fn a_forged_frame_does_not_crash_or_block_the_host() {
     let mut stopped = 0;
     for field in 0..9 {
         for value in VALUES {
@@ -60,7 +60,7 @@ fn a_forged_frame_is_an_outcome_and_the_host_comes_back() {
 }
 
 #[test]
-fn a_circle_of_frames_has_an_end() {
+fn a_cycle_of_frames_terminates() {
     assert!(matches!(
         forged("frame", 1, "frame"),
         Outcome::OutOfFuel { .. }
@@ -68,7 +68,7 @@ fn a_circle_of_frames_has_an_end() {
 }
 
 #[test]
-fn forged_code_objects_strings_and_tables_are_outcomes() {
+fn forged_code_objects_strings_and_tables_do_not_crash_the_host() {
     for (target, fields) in [("code", 30), ("name", 5), ("lines", 4)] {
         for field in 0..fields {
             for value in ["0", "0xffffffff", "frame", "0x7ffffff0"] {

@@ -1,10 +1,9 @@
-//! What hostile code tries. Each attack is an outcome, never a crash of the host; the session it
-//! ran in goes on, and the sandbox's next run shows nothing of it.
+//! Attacks of hostile code. Each attack ends in an outcome and does not crash the host, its session continues,
+//! and the sandbox's next run shows no trace of it.
 
-mod absent;
-mod door;
 mod files;
 mod frames;
+mod host_calls;
 mod interpreter;
 #[cfg(unix)]
 mod mount_commits;
@@ -20,7 +19,8 @@ mod tools;
 mod tools_authors;
 #[cfg(target_os = "linux")]
 mod tools_memory;
-mod tools_taped;
+mod tools_recorded;
+mod unsupported;
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -29,7 +29,7 @@ use codeact::sandbox::{Execution, Outcome, Turn};
 
 use crate::support::{block_on, limits, result, sandbox, shown};
 
-/// All a fresh run can see that a former one could have changed.
+/// Code that returns all state that an earlier run could have changed.
 const FINGERPRINT: &str = r"
 import sys, os, builtins, atexit, gc, json, io, warnings, threading, signal
 open_fds = []
@@ -57,7 +57,7 @@ fn fingerprint() -> String {
     result(&e).to_owned()
 }
 
-/// What a fresh run shows in a sandbox where nothing hostile ever ran.
+/// Returns the fingerprint of a sandbox in which no hostile code has run.
 fn clean() -> &'static str {
     static CLEAN: OnceLock<String> = OnceLock::new();
     CLEAN.get_or_init(|| {
@@ -67,13 +67,13 @@ fn clean() -> &'static str {
     })
 }
 
-/// Enough for whatever ends by itself, also on a busy machine.
+/// Wall time for code that terminates, also on a busy machine.
 const LONG: Duration = Duration::from_secs(60);
-/// For what never ends.
+/// Wall time for code that does not terminate.
 const BRIEF: Duration = Duration::from_secs(1);
 
-/// Runs `code` as a turn of a session and as a run of its own. The session goes on, with what it
-/// had before, and later runs are clean. Returns what the session's turn did.
+/// Runs `code` as a turn of a session and as separate runs. Checks that the session continues with its earlier
+/// state, and that later runs are clean. Returns the execution of the session's turn.
 #[track_caller]
 fn attack(code: &str) -> Execution {
     let (execution, after) = attempt(code, LONG);
@@ -82,8 +82,8 @@ fn attack(code: &str) -> Execution {
     execution
 }
 
-/// As [`attack`], for code that wrecks the Python of its own session without being stopped: the
-/// next turn there has an outcome, whichever.
+/// As [`attack`], for code that breaks the Python of its own session without being stopped: the next turn of that
+/// session may have any outcome.
 #[track_caller]
 fn attack_on_itself(code: &str) -> Execution {
     attempt(code, LONG).0
@@ -108,7 +108,7 @@ fn attempt(code: &str, wall: Duration) -> (Execution, Execution) {
         let after = session.run(look).await.unwrap();
         (execution, after)
     });
-    // The slot of a run that came to rest is used again by whoever is next.
+    // Later runs reuse the slot of a completed run.
     for _ in 0..2 {
         block_on(sandbox().run(turn())).unwrap();
         let now = fingerprint();
@@ -120,7 +120,7 @@ fn attempt(code: &str, wall: Duration) -> (Execution, Execution) {
     (execution, after)
 }
 
-/// As [`attack`]; asserts that it completed and tells its stdout.
+/// As [`attack`]; asserts that the turn completed, and returns its stdout.
 #[track_caller]
 fn survives(code: &str) -> String {
     let e = attack(code);
@@ -128,7 +128,7 @@ fn survives(code: &str) -> String {
     e.stdout.text
 }
 
-/// As [`attack`]; asserts that it was stopped by its wall time and taken back.
+/// As [`attack`]; asserts that the turn was stopped by its wall time and rolled back.
 #[track_caller]
 fn is_stopped(code: &str) -> Execution {
     let (e, after) = attempt(code, BRIEF);
@@ -139,7 +139,7 @@ fn is_stopped(code: &str) -> Execution {
     e
 }
 
-/// As [`attack`]; asserts that it trapped and was taken back.
+/// As [`attack`]; asserts that the turn trapped and was rolled back.
 #[track_caller]
 fn traps(code: &str) -> Execution {
     let e = attack(code);
@@ -152,7 +152,7 @@ fn traps(code: &str) -> Execution {
     e
 }
 
-/// Runs each of `codes` as an attack on itself and names all whose outcome is not accepted.
+/// Runs each of `codes` as [`attack_on_itself`] and fails with all whose executions `accept` rejects.
 #[track_caller]
 fn each(codes: &[&str], accept: impl Fn(&Execution, &Execution) -> bool) {
     let mut bad = String::new();
@@ -168,6 +168,6 @@ fn each(codes: &[&str], accept: impl Fn(&Execution, &Execution) -> bool) {
 }
 
 #[test]
-fn two_clean_runs_look_alike() {
+fn two_clean_runs_have_the_same_fingerprint() {
     assert_eq!(fingerprint(), clean());
 }

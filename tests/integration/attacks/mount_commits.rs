@@ -1,4 +1,4 @@
-//! Ways to make a commit write outside of its mount, or over what is not the guest's.
+//! Attempts to make a commit write outside of its mount, or over files of the host.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -8,7 +8,7 @@ use codeact::sandbox::{MountMode, SandboxError, Session};
 
 use crate::host_folder::{Folder, these};
 
-/// Commits what `session` changed.
+/// Commits the changes of `session`.
 fn commit(session: &mut Session) -> Result<(), SandboxError> {
     let changes = session.changes();
     session.commit(&changes)
@@ -18,7 +18,7 @@ fn session(folder: &Folder, code: &str) -> Session {
     folder.session(MountMode::Commit, &format!("import os, shutil\n{code}"))
 }
 
-/// Commits what `code` did, which is refused with `why`; nothing is written anywhere.
+/// Commits the changes of `code`. The commit must fail with `why`, and nothing is written.
 #[track_caller]
 fn refused(folder: &Folder, code: &str, why: &str) {
     let before = folder.shown();
@@ -27,13 +27,13 @@ fn refused(folder: &Folder, code: &str, why: &str) {
     assert_eq!(folder.shown(), before, "{code}");
 }
 
-/// The commit is refused as a whole, and nothing outside is touched.
+/// Asserts that the commit fails as a whole with `why`, and that nothing outside is changed.
 #[track_caller]
 fn conflicts(folder: &Folder, session: &mut Session, why: &str) {
     match commit(session) {
         Err(SandboxError::Conflict { conflicts }) => {
-            let told = conflicts.join("\n");
-            assert!(told.contains(why), "expected {why:?} in {told:?}");
+            let text = conflicts.join("\n");
+            assert!(text.contains(why), "expected {why:?} in {text:?}");
         }
         other => panic!("{other:?}"),
     }
@@ -114,7 +114,7 @@ os.symlink('d/e', '/m/down'); os.symlink('missing', '/m/dangling')";
 }
 
 #[test]
-fn what_is_written_through_links_never_arrives_outside() {
+fn writes_through_links_never_reach_outside() {
     let folder = Folder::new(&[("f.txt", "inside")]);
     folder.link(folder.outside(), "out");
     let code = "
@@ -180,7 +180,7 @@ except OSError: pass";
         let attempt = || {
             let mut session = folder.sandbox(MountMode::Commit).session()?;
             crate::host_folder::turn(&mut session, code);
-            // Whether it was written, refused or cut off depends on the moment.
+            // Whether it succeeds depends on the moment.
             let _ = commit(&mut session);
             Ok::<_, SandboxError>(())
         };
@@ -223,7 +223,7 @@ os.symlink('f', '/m/.codeact-ffffffffffffffff.tmp')";
     let shown = folder.shown();
     assert_eq!(shown[".codeact-0000000000000000.tmp"], "the host's!");
     assert_eq!(shown[".codeact-0000000000000001.tmp"], "mine!");
-    // Nothing is there that the guest has not made.
+    // Only files of the guest exist.
     assert_eq!(shown.len(), 200 + 4 + 1 + 1);
 }
 

@@ -1,4 +1,4 @@
-//! Ways to use up the host with a mount: its disk, memory, descriptors or time.
+//! Attempts to exhaust the host with a mount: disk, memory, descriptors or time.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -20,7 +20,7 @@ fn run(
     e
 }
 
-/// In an overlay, with bounds on files; tells what was printed. The host's folder stays as it is.
+/// Runs `code` with an overlay and limits on files, and returns its stdout. The host's folder must be unchanged.
 #[track_caller]
 fn printed(folder: &Folder, change: impl FnOnce(&mut Limits), code: &str) -> String {
     let before = folder.shown();
@@ -66,7 +66,7 @@ fn many_empty_files_folders_and_links_fill_the_quota() {
         "os.close(os.open(f'/m/d/{n}', os.O_WRONLY | os.O_CREAT | os.O_EXCL))",
         "os.mkdir(f'/m/{n}')",
         "os.symlink('f.txt', f'/m/{n}')",
-        // A name of the host's that is moved away makes room for nothing.
+        // Moving a host file away frees nothing.
         "os.rename('/m/d/f.txt', '/m/x') if n == 50 else open(f'/m/{n}', 'w').close()",
     ] {
         let code = UNTIL_IT_FAILS.replace("MAKE", make);
@@ -77,7 +77,7 @@ fn many_empty_files_folders_and_links_fill_the_quota() {
 }
 
 #[test]
-fn removing_what_is_the_hosts_makes_no_room() {
+fn removing_host_files_frees_no_quota() {
     let names: Vec<String> = (0..100).map(|n| format!("host{n}")).collect();
     let files: Vec<_> = names.iter().map(|name| (&**name, "0123456789")).collect();
     let folder = Folder::new(&files);
@@ -88,7 +88,7 @@ fn removing_what_is_the_hosts_makes_no_room() {
 }
 
 #[test]
-fn folders_in_folders_of_a_mount_are_bounded() {
+fn the_depth_of_folders_in_a_mount_is_limited() {
     let folder = Folder::new(&[("d/e/f.txt", "inside")]);
     let code = "path = '/m/d/e'
 try:
@@ -107,7 +107,7 @@ import shutil; shutil.rmtree('/m/d'); print(os.listdir('/m'))";
 }
 
 #[test]
-fn files_of_the_host_open_at_once_are_bounded() {
+fn open_host_files_are_limited() {
     let folder = Folder::new(&[("f.txt", "inside"), ("g.txt", "inside")]);
     for open in [
         "os.open('/m/f.txt', os.O_RDONLY)",
@@ -149,9 +149,9 @@ except OSError as e: print(errno.errorcode[e.errno])
 print(os.path.getsize('/m/{path}'), open('/m/{path}').read())"
             );
             let out = printed(&folder, |_| (), &code);
-            let told = out.lines().next().unwrap();
+            let error = out.lines().next().unwrap();
             assert!(
-                matches!(told, "ENOSPC" | "EFBIG" | "EINVAL"),
+                matches!(error, "ENOSPC" | "EFBIG" | "EINVAL"),
                 "{make}: {out}"
             );
             assert!(out.ends_with("6 inside\n"), "{make}: {out}");
@@ -161,7 +161,7 @@ print(os.path.getsize('/m/{path}'), open('/m/{path}').read())"
 
 const GIB: u64 = 1 << 30;
 
-/// A file of 3 GiB, nearly all of it a hole.
+/// Returns a folder with a sparse file of 3 GiB.
 fn big() -> Folder {
     let folder = Folder::new(&[("big", "begin")]);
     let file = File::options().write(true).open(folder.at("big")).unwrap();
@@ -202,7 +202,7 @@ try:
 except OSError as e: print(errno.errorcode[e.errno])
 f.seek(-3, 2); print(f.read(), os.path.getsize('/m/big'))
 f.truncate(5); f.seek(0); print(f.read(), os.path.getsize('/m/big'))";
-    // A chunk has 64 KiB: there is room for one.
+    // A chunk has 64 KiB: the quota fits one.
     let e = run(
         &folder,
         MountMode::Overlay,
@@ -220,7 +220,7 @@ f.truncate(5); f.seek(0); print(f.read(), os.path.getsize('/m/big'))";
 }
 
 #[test]
-fn links_in_a_circle_end_every_walk() {
+fn cyclic_links_end_every_walk() {
     let folder = Folder::new(&[("d/f.txt", "inside"), ("d/e/g.txt", "")]);
     folder.link("..", "d/loop");
     folder.link(".", "self");

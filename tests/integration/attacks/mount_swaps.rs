@@ -1,5 +1,4 @@
-//! What changes on the host between looking and opening: links and pipes put in the place of what
-//! was listed.
+//! Changes on the host between listing and opening: links and pipes that replace listed files.
 
 use std::fs;
 use std::path::Path;
@@ -10,8 +9,8 @@ use codeact::sandbox::MountMode;
 use crate::host_folder::{Folder, SECRET};
 use crate::support::{result, shown};
 
-/// Runs `code` after the guest has listed `/m` and `/m/d`, and after `swap` has then been done on
-/// the host. `opened` is `/m/d/f.txt`, open since before. Tells what was printed.
+/// Lets the guest list `/m` and `/m/d`, calls `swap` on the host, and runs `code`. The variable `opened` is `/m/d/f.txt`,
+/// opened before. Returns the stdout of `code`.
 #[track_caller]
 fn after_swap(folder: &Folder, mode: &str, swap: impl FnOnce(), code: &str) -> String {
     let code = format!(
@@ -52,13 +51,13 @@ fn a_file_swapped_for_a_link_is_not_followed() {
         folder.link("../../outside/secret.txt", "d/g.txt");
     };
     let code = "opened2 = opened.read()\n".to_owned() + READ;
-    // The node has a descriptor open: it is what was opened.
+    // The open descriptor still refers to the opened file.
     let out = after_swap(&folder, "ro", swap, &code);
     assert_eq!(out, "inside\nESTALE\n\n");
 }
 
 #[test]
-fn a_file_swapped_for_a_link_is_not_followed_when_nobody_has_it_open() {
+fn a_file_that_is_not_open_swapped_for_a_link_is_not_followed() {
     let folder = folder();
     let swap = || {
         fs::remove_file(folder.at("d/f.txt")).unwrap();
@@ -112,7 +111,7 @@ fn a_mounted_folder_replaced_on_the_host_stays_the_one_that_was_mounted() {
 }
 
 #[test]
-fn a_pipe_put_in_a_files_place_does_not_hold_the_host() {
+fn a_pipe_in_place_of_a_file_does_not_block_the_host() {
     let folder = folder();
     let swap = || {
         fs::remove_file(folder.at("d/f.txt")).unwrap();
@@ -155,7 +154,10 @@ for name in ('pipe', 'socket'):
 #[test]
 fn devices_and_descriptors_of_the_host_cannot_be_opened_in_a_mount_of_them() {
     let mount = codeact::sandbox::Mount::open("/dev").unwrap();
-    let sandbox = crate::support::sandbox().mount(mount.at("/m").unwrap());
+    let sandbox = crate::support::sandbox()
+        .derive()
+        .mount(mount.at("/m").unwrap())
+        .build();
     let code = "import os
 for name in ('null', 'zero', 'full', 'random', 'tty', 'ptmx', 'stdin', 'stdout', 'fd/0', 'fd/1', 'fd/3'):
     for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):
@@ -168,8 +170,8 @@ for name in ('null', 'zero', 'full', 'random', 'tty', 'ptmx', 'stdin', 'stdout',
     assert_eq!(e.stdout.text, "");
 }
 
-/// Calls `swap` again and again, a thousand times at least, while the guest reads `/m/d/f.txt` and
-/// lists `/m/d`. All it can ever see is what is inside.
+/// Calls `swap` repeatedly, at least a thousand times, while the guest reads `/m/d/f.txt` and lists `/m/d`. The guest must
+/// see only files of the mount.
 fn hammer(folder: &Folder, swap: impl Fn() + Sync) {
     let (swaps, done) = (AtomicUsize::new(0), AtomicBool::new(false));
     let code = "import os
@@ -200,7 +202,7 @@ print(seen)";
     });
 }
 
-/// Ends the thread of [`hammer`], also when an assertion fails.
+/// Stops the thread of [`hammer`], also if an assertion fails.
 struct End<'a>(&'a AtomicBool);
 
 impl Drop for End<'_> {

@@ -1,4 +1,4 @@
-//! Ways out of a mounted folder of the host, and ways to hang on it.
+//! Attempts to leave a mounted folder of the host, or to block on it.
 
 use codeact::sandbox::{Mount, MountMode};
 
@@ -8,7 +8,7 @@ use crate::support::{result, sandbox, shown};
 const READ_ONLY: MountMode = MountMode::ReadOnly;
 const OVERLAY: MountMode = MountMode::Overlay;
 
-/// Runs `code`, which must end well, and tells what it printed. The secret is never in it.
+/// Runs `code`, which must complete, and returns its stdout, which must not contain the secret.
 #[track_caller]
 fn printed(folder: &Folder, mode: MountMode, code: &str) -> String {
     let e = folder.run(mode, code);
@@ -18,7 +18,7 @@ fn printed(folder: &Folder, mode: MountMode, code: &str) -> String {
     e.stdout.text
 }
 
-/// Runs each statement and names the error that it ends in. The host's folder stays as it is.
+/// Runs each statement and returns the names of their errors. The host's folder must be unchanged.
 #[track_caller]
 fn errors(folder: &Folder, mode: MountMode, statements: &[&str]) -> Vec<String> {
     let before = folder.shown();
@@ -36,7 +36,7 @@ for statement in {statements:?}:
     out.lines().map(Into::into).collect()
 }
 
-/// Reads every file that can be reached from `paths`, links followed, and prints what is in it.
+/// Reads every file that is reachable from `paths`, following links, and prints its content.
 const READ_ALL: &str = "
 import os
 def read(path):
@@ -93,7 +93,7 @@ for path in ['folder/secret.txt', 'd/up/secret.txt', 'root' + {outside:?}, 'proc
     read_all('/m/' + path)
 print(os.listdir('/m/root') == os.listdir('/'), os.path.lexists('/m/up'), os.path.exists('/m/up'))"
     );
-    // What is inside is found, once under its own name and once through the link that stays inside.
+    // The file inside is found twice: by its name, and through the link that stays inside.
     let out = printed(&folder, READ_ONLY, &code);
     assert_eq!(out, "inside\ninside\nplain\nTrue True False\n");
 }
@@ -118,7 +118,7 @@ for i, target in enumerate([{outside:?}, '../outside', '../../outside', '/proc/s
 }
 
 #[test]
-fn slashes_behind_names_in_a_mount() {
+fn trailing_slashes_in_a_mount() {
     let folder = Folder::new(&[("f.txt", "inside"), ("d/g.txt", "")]);
     let statements = [
         ("open('/m/f.txt/')", "ENOTDIR"),
@@ -138,7 +138,7 @@ fn slashes_behind_names_in_a_mount() {
 }
 
 #[test]
-fn names_that_no_file_can_have_are_errors_in_a_mount() {
+fn invalid_names_are_errors_in_a_mount() {
     let folder = Folder::new(&[("f.txt", "inside")]);
     let long = "x".repeat(256);
     let statements = [
@@ -180,7 +180,7 @@ for path in [b'/m/\\xff\\xfe', '/m/\\udcff\\udcfe', '/m/link', '/m/\\ufffd\\ufff
 }
 
 #[test]
-fn the_longest_names_and_the_deepest_folders_of_the_host_are_no_crash() {
+fn the_longest_names_and_the_deepest_folders_of_the_host_do_not_crash() {
     let longest = "n".repeat(255);
     let deep = "d/".repeat(150);
     let folder = Folder::new(&[(&longest, "inside"), (&deep, "")]);
@@ -300,29 +300,29 @@ print(sorted(os.listdir('/')))";
 }
 
 #[test]
-fn places_that_cannot_be_mounted_over_are_refused() {
+fn invalid_guest_paths_are_rejected() {
     let folder = Folder::new(&[]);
     let at = |guest: &str| Mount::open(folder.path()).unwrap().at(guest);
     for guest in ["/", "//", "relative", "", "/a/../b", "/.."] {
         assert!(at(guest).is_err(), "{guest:?}");
     }
-    let taken = sandbox().mount(at("/a/b").unwrap()).unwrap();
+    let taken = sandbox().derive().mount(at("/a/b").unwrap());
     for guest in [
         "/usr",
         "/usr/local/lib",
         "/usr/local/lib/python3.15/json",
         "/dev",
         "/dev/null",
-        // The current folder would be gone.
+        // The current folder would be missing.
         "/home",
         "/a/b",
         "/a",
         "/a/b/c",
         "/a//b/.",
     ] {
-        let error = taken.clone().mount(at(guest).unwrap()).err();
+        let error = taken.clone().mount(at(guest).unwrap()).build().err();
         let error = error.unwrap_or_else(|| panic!("{guest} was accepted"));
         assert!(error.to_string().contains("cannot mount"), "{error}");
     }
-    assert!(taken.mount(at("/a/bc").unwrap()).is_ok());
+    assert!(taken.mount(at("/a/bc").unwrap()).build().is_ok());
 }

@@ -1,4 +1,4 @@
-//! Bombs: little code that asks for much.
+//! Resource bombs: short code with a large demand for memory or time.
 
 use codeact::sandbox::Outcome;
 
@@ -26,7 +26,7 @@ fn regex_bombs_are_stopped() {
 }
 
 #[test]
-fn compression_bombs_are_held() {
+fn compression_bombs_hit_a_limit() {
     let e = attack(
         "import zlib; zlib.decompress(zlib.compress(bytes(10**8), 9))\nzlib.decompress(zlib.compress(bytes(10**8)), bufsize=2**31 - 1)",
     );
@@ -46,7 +46,7 @@ zipfile.ZipFile(b).extractall('out')",
 }
 
 #[test]
-fn an_archive_with_dots_in_its_names_stays_below() {
+fn an_archive_with_parent_paths_extracts_below_its_target() {
     let out = survives(
         "import io, os, zipfile, tarfile
 b = io.BytesIO()
@@ -58,7 +58,7 @@ print(sorted(os.listdir('/')))",
 }
 
 #[test]
-fn pickles_and_marshals_that_ask_for_much_are_errors() {
+fn pickle_and_marshal_bombs_are_errors() {
     for code in [
         "import pickle; pickle.loads(b'\\x80\\x04\\x8e\\xff\\xff\\xff\\x7f\\x00\\x00\\x00\\x00x.')",
         "import pickle; pickle.loads(b'(' * 10**6)",
@@ -78,7 +78,7 @@ fn pickles_and_marshals_that_ask_for_much_are_errors() {
 }
 
 #[test]
-fn xml_entities_that_multiply_are_held() {
+fn xml_entity_expansion_hits_a_limit() {
     let e = attack(
         "import xml.etree.ElementTree as E
 e = ''.join(f'<!ENTITY e{i} \"' + f'&e{i - 1};' * 10 + '\">' for i in range(1, 12))
@@ -88,7 +88,7 @@ E.fromstring(f'<!DOCTYPE x [<!ENTITY e0 \"lol\">{e}]><x>&e11;</x>')",
 }
 
 #[test]
-fn memory_that_is_asked_for_in_every_way_is_an_error() {
+fn large_allocations_of_every_kind_are_errors() {
     for code in [
         "bytearray(10**9)",
         "[0] * 10**8",
@@ -110,7 +110,7 @@ fn memory_that_is_asked_for_in_every_way_is_an_error() {
 }
 
 #[test]
-fn memory_that_runs_out_in_a_handler_is_still_told() {
+fn running_out_of_memory_in_a_handler_is_reported() {
     let e = attack(
         "class A:
     def __repr__(self): return 'x' * 10**9

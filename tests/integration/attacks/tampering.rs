@@ -1,11 +1,11 @@
-//! Changing Python under the runner's feet.
+//! Code that modifies the Python that runs it.
 
-use codeact::sandbox::Outcome;
+use codeact::sandbox::{Execution, Outcome};
 
 use super::{attack, attack_on_itself, each, survives};
 use crate::support::{result, shown};
 
-/// Code that leaves the runner's own tools broken at the end of a turn.
+/// Code that breaks the modules that the guest's turn runner uses.
 const BREAKING: [&str; 20] = [
     "import json; json.dumps = None",
     "import json; json.loads = lambda *a: {}",
@@ -29,16 +29,24 @@ const BREAKING: [&str; 20] = [
     "from _codeact import errors; errors.describe = None\n1 / 0",
 ];
 
-#[test]
-fn breaking_the_runner_is_an_outcome_and_stays_in_its_session() {
-    for code in BREAKING {
-        attack_on_itself(code);
+/// True if the turn is over in a way that its code could cause: an outcome of its own, or a trap that was rolled back.
+/// Limits and cancellation are not: the code terminates within its limits.
+fn is_contained(e: &Execution) -> bool {
+    match &e.outcome {
+        Outcome::Completed | Outcome::Raised(_) | Outcome::Exited { .. } => true,
+        Outcome::Trapped { .. } => e.rolled_back,
+        _ => false,
     }
 }
 
 #[test]
-fn a_session_whose_turn_could_not_tell_its_end_goes_on_as_it_was() {
-    // Where the turn could not even report its end it counts as a trap, and is taken back.
+fn breaking_the_guests_modules_ends_the_turn_and_affects_only_its_session() {
+    each(&BREAKING, |e, _| is_contained(e));
+}
+
+#[test]
+fn a_turn_that_could_not_report_its_end_is_rolled_back() {
+    // If the turn could not even report its end, it counts as a trap.
     each(&BREAKING, |e, after| {
         !matches!(e.outcome, Outcome::Trapped { .. })
             || (e.rolled_back && after.stdout.text == "kept 41 k\n")
@@ -46,21 +54,14 @@ fn a_session_whose_turn_could_not_tell_its_end_goes_on_as_it_was() {
 }
 
 #[test]
-fn an_exception_under_broken_builtins_is_told_or_is_a_trap() {
-    for code in BREAKING {
-        let e = attack_on_itself(&format!("{code}\nraise ValueError('mine')"));
-        assert!(
-            matches!(
-                e.outcome,
-                Outcome::Raised(_)
-                    | Outcome::Trapped { .. }
-                    | Outcome::Exited { .. }
-                    | Outcome::Completed
-            ),
-            "{code}: {}",
-            shown(&e)
-        );
-    }
+fn an_exception_under_broken_builtins_never_hides_as_success() {
+    let raising = BREAKING.map(|code| format!("{code}\nraise ValueError('mine')"));
+    let raising = raising.each_ref().map(String::as_str);
+    each(&raising, |e, _| match &e.outcome {
+        Outcome::Raised(_) => true,
+        Outcome::Trapped { .. } => e.rolled_back,
+        _ => false,
+    });
 }
 
 #[test]
@@ -72,7 +73,7 @@ fn names_of_main_can_be_removed() {
 }
 
 #[test]
-fn changed_streams_lose_nothing_that_was_written_before() {
+fn changed_streams_lose_no_earlier_output() {
     let e = attack_on_itself("import sys; print('before'); sys.stdout = sys.stderr = None");
     assert_eq!(e.stdout.text, "before\n");
     let e = attack(
@@ -82,22 +83,26 @@ fn changed_streams_lose_nothing_that_was_written_before() {
 }
 
 #[test]
-fn a_stream_whose_methods_raise_or_exit_is_an_outcome() {
-    for body in [
+fn a_stream_whose_methods_raise_or_exit_ends_the_turn() {
+    let codes = [
         "1 / 0",
         "raise SystemExit(3)",
         "raise KeyboardInterrupt",
         "import os; os._exit(4)",
         "raise MemoryError",
-    ] {
-        attack_on_itself(&format!(
+    ];
+    let codes = codes.map(|body| {
+        format!(
             "import sys
 class Stream:
     def write(self, text): {body}
     def flush(self): {body}
 sys.stdout = Stream()"
-        ));
-    }
+        )
+    });
+    each(&codes.each_ref().map(String::as_str), |e, _| {
+        is_contained(e)
+    });
 }
 
 #[test]
@@ -142,7 +147,7 @@ fn special_methods_that_raise_are_exceptions_of_the_code() {
 }
 
 #[test]
-fn an_exception_with_hostile_attributes_is_told() {
+fn an_exception_with_hostile_attributes_is_reported() {
     let codes = [
         "class E(Exception): pass\nE.__name__ = 'x' * 10**6\nraise E",
         "class E(Exception): pass\nE.__qualname__ = '\\ud800\\0'\nraise E",
@@ -163,7 +168,7 @@ fn an_exception_with_hostile_attributes_is_told() {
 }
 
 #[test]
-fn an_exit_with_a_hostile_status_is_an_outcome() {
+fn an_exit_with_a_hostile_status_exits_or_raises() {
     let codes = [
         "class A:\n    def __str__(self): 1 / 0\nraise SystemExit(A())",
         "raise SystemExit('\\ud800')",
@@ -178,7 +183,7 @@ fn an_exit_with_a_hostile_status_is_an_outcome() {
 }
 
 #[test]
-fn atexit_functions_cannot_hold_the_end_back() {
+fn atexit_functions_cannot_delay_the_end_of_the_turn() {
     let e = attack("import atexit\natexit.register(lambda: 1 / 0)\natexit.register(exit, 3)\n1");
     assert_eq!(result(&e), "1");
     let e = super::attempt(
@@ -190,7 +195,7 @@ fn atexit_functions_cannot_hold_the_end_back() {
 }
 
 #[test]
-fn objects_that_speak_when_they_die_do_no_harm() {
+fn objects_with_finalizers_are_harmless() {
     let out = survives(
         "class A:
     def __del__(self): print('dying')

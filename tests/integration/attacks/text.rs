@@ -1,4 +1,4 @@
-//! Text that is no text: surrogates, NULs, controls, bytes.
+//! Invalid text: surrogates, NULs, control characters, bytes.
 
 use super::{attack, survives};
 use crate::support::{raised, result};
@@ -25,7 +25,7 @@ fn lone_surrogates_in_output_are_an_error_or_escaped() {
 }
 
 #[test]
-fn lone_surrogates_in_an_exception_are_told() {
+fn lone_surrogates_in_an_exception_are_replaced() {
     let e = attack("raise ValueError('a\\ud800b')");
     assert_eq!(raised(&e, "ValueError"), "a?b");
 }
@@ -44,7 +44,7 @@ fn a_nul_in_the_code_is_a_syntax_error() {
 }
 
 #[test]
-fn bytes_that_are_no_utf8_are_replaced() {
+fn bytes_that_are_not_utf8_are_replaced() {
     assert_eq!(
         survives(
             "import sys; sys.stdout.buffer.write(b'a\\xffb\\xe2\\x82\\n'); sys.stdout.flush()"
@@ -54,7 +54,7 @@ fn bytes_that_are_no_utf8_are_replaced() {
 }
 
 #[test]
-fn a_coding_line_does_not_change_what_the_code_says() {
+fn a_coding_line_has_no_effect() {
     assert_eq!(survives("# -*- coding: latin-1 -*-\nprint('é')"), "é\n");
     assert_eq!(survives("# coding: no-such-codec\nprint('é')"), "é\n");
 }

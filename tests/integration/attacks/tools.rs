@@ -1,18 +1,18 @@
-//! What hostile code tries with the tools it is given: malformed calls, floods, calls from everywhere, and
-//! ways around what is checked. Each check is the host's; a turn after the attack calls a tool as before.
+//! Attacks on tools: malformed calls, floods, calls from unusual places, and attempts to bypass checks. The host makes
+//! every check; a turn after the attack calls a tool as before.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use codeact::sandbox::{Answers, Cancel, Execution, Limits, Outcome, Reply, Turn};
-use codeact::tools::{Approval, Bytes, Tool, ToolFailure, ToolLimits, Tools};
+use codeact::sandbox::{Cancel, Execution, InputHandler, InputResponse, Limits, Outcome, Turn};
+use codeact::tools::{ApprovalRule, Bytes, Tool, ToolFailure, ToolLimits, Tools};
 use serde_json::{Value, json};
 
 use super::LONG;
-use crate::support::{block_on, limits, raised, result, sandbox, shown};
+use crate::support::{block_on, limits, raised, result, sandbox_with_tools, shown};
 
-/// Raw frames, and how they were answered.
+/// Python functions that send raw frames and check the responses.
 pub(super) const RAW: &str = r#"
 import _host, json
 def raw(frame):
@@ -25,18 +25,18 @@ def head(op, tool='echo', args='{}', more=''):
     return f'{{"op":"tool.{op}","tool":"{tool}","args":{args}{more}}}'.encode()
 "#;
 
-/// A sandbox with tools, and what was seen of them.
+/// Tools and a log of their calls.
 #[derive(Clone, Default)]
 pub(super) struct Shop {
     /// Each call that reached a tool.
     pub(super) calls: Arc<Mutex<Vec<(&'static str, Value)>>>,
-    /// Futures of `hang` that are there.
+    /// The number of futures of `hang` that exist.
     pub(super) alive: Arc<AtomicUsize>,
-    /// Whether approvals are given.
+    /// True if requests for approval are approved.
     pub(super) approves: bool,
 }
 
-/// Something that lives as long as a call.
+/// Decrements [`Shop::alive`] when a call's future is dropped.
 struct Alive(Shop);
 
 impl Drop for Alive {
@@ -58,20 +58,20 @@ impl Shop {
         self.calls.lock().unwrap().clone()
     }
 
-    /// The tools that have been reached, without what they were given.
+    /// Returns the names of the called tools.
     pub(super) fn reached(&self) -> Vec<&'static str> {
         self.called().into_iter().map(|(name, _)| name).collect()
     }
 
-    fn note(&self, name: &'static str, args: &Value) {
+    fn log(&self, name: &'static str, args: &Value) {
         self.calls.lock().unwrap().push((name, args.clone()));
     }
 
-    /// A tool that notes its calls and gives back its arguments.
-    pub(super) fn noting(&self, name: &'static str, args: Value) -> Tool {
+    /// Returns a tool that logs its calls and returns its arguments.
+    pub(super) fn logging(&self, name: &'static str, args: Value) -> Tool {
         let shop = self.clone();
-        Tool::with_schema(name, "Gives back what it gets", args, None, move |args| {
-            shop.note(name, &args);
+        Tool::with_schema(name, "Returns its arguments", args, None, move |args| {
+            shop.log(name, &args);
             async move { Ok(args) }
         })
         .unwrap()
@@ -84,7 +84,7 @@ impl Shop {
             "required": ["item"],
             "additionalProperties": false,
         });
-        // As strangers write them: not even told to be an object.
+        // A careless schema, without `type: object`.
         let loose = json!({ "properties": { "x": { "type": "integer" } }, "required": ["x"] });
         let shop = self.clone();
         let hang = move |_| {
@@ -109,11 +109,11 @@ impl Shop {
         };
         let until = Tool::with_schema("until_hanging", "", nothing(), None, until).unwrap();
         Tools::new()
-            .tool(self.noting("price", item.clone()))
-            .and_then(|tools| tools.tool(self.noting("echo", anything())))
-            .and_then(|tools| tools.tool(self.noting("loose", loose)))
-            .and_then(|tools| tools.tool(self.noting("shop.buy", item.clone())))
-            .and_then(|tools| tools.tool(self.noting("shop.rob", item)))
+            .tool(self.logging("price", item.clone()))
+            .and_then(|tools| tools.tool(self.logging("echo", anything())))
+            .and_then(|tools| tools.tool(self.logging("loose", loose)))
+            .and_then(|tools| tools.tool(self.logging("shop.buy", item.clone())))
+            .and_then(|tools| tools.tool(self.logging("shop.rob", item)))
             .and_then(|tools| tools.tool(hang))
             .and_then(|tools| tools.tool(until))
             .unwrap()
@@ -122,16 +122,16 @@ impl Shop {
 
     pub(super) fn turn(&self, code: &str) -> Turn {
         let approves = self.approves;
-        let answers = Answers::at_once(move |request: Value| async move {
+        let answers = InputHandler::immediate(move |request: Value| async move {
             match request.get("approve") {
                 Some(_) => Ok(json!(approves)),
                 None => Ok(json!("an answer")),
             }
         });
-        Turn::new(format!("{RAW}\n{code}")).answers(answers)
+        Turn::new(format!("{RAW}\n{code}")).input_handler(answers)
     }
 
-    /// Runs `code` in a session that works before it and after it.
+    /// Runs `code` in a session, and checks that the session and its tools work afterwards.
     #[track_caller]
     pub(super) fn attacked(&self, code: &str, change: impl FnOnce(&mut Limits)) -> Execution {
         self.attacked_with(self.tools(), code, change)
@@ -144,7 +144,7 @@ impl Shop {
         code: &str,
         change: impl FnOnce(&mut Limits),
     ) -> Execution {
-        let sandbox = sandbox().tools(tools);
+        let sandbox = sandbox_with_tools(tools);
         let turn = self.turn(code).limits(limits(|l| {
             l.wall = LONG;
             l.memory = 300 << 20;
@@ -167,22 +167,22 @@ impl Shop {
     }
 }
 
-/// Works only where the session and its tools do.
+/// Code that works only if the session and its tools do.
 pub(super) const AFTER: &str = "
 import builtins, _codeact.tools
-(kept, _codeact.door.call('price', {'item': 'pear'}))";
+(kept, _codeact.hostcall.call('price', {'item': 'pear'}))";
 
-/// The calls of a shop but the one of [`AFTER`].
+/// Removes the call of [`AFTER`].
 fn but_last(mut reached: Vec<&'static str>) -> Vec<&'static str> {
     assert_eq!(reached.pop(), Some("price"));
     reached
 }
 
-pub(super) fn rules(texts: &[&str]) -> Vec<Approval> {
+pub(super) fn rules(texts: &[&str]) -> Vec<ApprovalRule> {
     texts.iter().map(|text| text.parse().unwrap()).collect()
 }
 
-/// Runs `code`, which must print nothing and reach no tool.
+/// Runs `code`, which must print nothing and call no tool.
 #[track_caller]
 fn reaches_nothing(code: &str) {
     let shop = Shop::default();
@@ -192,7 +192,7 @@ fn reaches_nothing(code: &str) {
     assert_eq!(but_last(shop.reached()), [] as [&str; 0]);
 }
 
-/// Runs `code` in a fresh shop and gives what it printed, and which tools it reached.
+/// Runs `code` in a fresh shop. Returns its stdout and the called tools.
 #[track_caller]
 fn printed(code: &str) -> (String, Vec<&'static str>) {
     let shop = Shop::default();
@@ -202,7 +202,7 @@ fn printed(code: &str) -> (String, Vec<&'static str>) {
 }
 
 #[test]
-fn frames_of_wrong_shapes_reach_nothing() {
+fn malformed_frames_call_nothing() {
     reaches_nothing(
         r#"
 frames = [b'{"op":"tool', b'{"op":"tool"', b'{"op":"tool"}', b'{"op":"tools', b'{"op":"toolsx"}',
@@ -232,7 +232,7 @@ for frame in frames:
 }
 
 #[test]
-fn fields_that_nobody_knows_and_keys_that_come_twice_change_nothing() {
+fn unknown_fields_and_duplicate_keys_have_no_effect() {
     let shop = Shop::default();
     let e = shop.attack(
         r#"
@@ -249,7 +249,7 @@ print(refused(b'{"op":"tool.call","approved":true,"tool":"shop.buy","args":{"ite
 }
 
 #[test]
-fn bytes_that_are_not_as_many_as_it_says_reach_nothing() {
+fn blobs_with_wrong_sizes_call_nothing() {
     reaches_nothing(
         r#"
 def blobs(sizes, tail=b'', marker='"m"', args='{"x":{"m":0}}'):
@@ -271,7 +271,7 @@ for frame in [
 }
 
 #[test]
-fn bytes_that_are_named_oddly_stay_within_the_call() {
+fn blobs_with_unusual_markers_stay_within_the_call() {
     let (out, reached) = printed(
         r#"
 from base64 import b64encode
@@ -281,10 +281,10 @@ def echo(args, sizes, tail, marker):
 for marker in '', '\0', 'x', '$bytes', '__proto__', 'é' * 10000, '{"', '"', '\\', '$bytes_':
     args = {'a': {marker: 0}, 'b': [{marker: 1}], 'c': {marker: 0, 'y': 1}, 'd': {marker: -1}, 'e': {marker: 7},
         'f': {marker: 1.0}, 'g': {marker: '0'}, 'h': {marker: None}, 'i': {marker: {marker: 1}}, 'j': {marker: 2**64}}
-    told = echo(args, [1, 2], b'abc', marker)
+    value = echo(args, [1, 2], b'abc', marker)
     expected = args | {'a': 'YQ==', 'b': ['YmM=']}
-    if told != json.loads(json.dumps(expected | {'j': {marker: float(2**64)}})): print(repr(marker)[:20], told)
-# Without a place for them, and with a place that is not theirs.
+    if value != json.loads(json.dumps(expected | {'j': {marker: float(2**64)}})): print(repr(marker)[:20], value)
+# Without a marker for them, and with a marker of another number.
 print(echo({'x': 1}, [3], b'abc', 'm'), echo({'x': {'m': 3}}, [3], b'abc', 'm'))
 "#,
     );
@@ -293,8 +293,8 @@ print(echo({'x': 1}, [3], b'abc', 'm'), echo({'x': {'m': 3}}, [3], b'abc', 'm'))
 }
 
 #[test]
-fn arguments_that_are_all_a_piece_of_bytes_are_no_arguments() {
-    // To the tool they would be a text, to which `required` and `properties` say nothing.
+fn arguments_that_consist_of_one_blob_are_rejected() {
+    // For the schema they would be a string, to which `required` and `properties` do not apply.
     reaches_nothing(
         r#"
 for tool in 'loose', 'echo', 'price':
@@ -306,7 +306,7 @@ for tool in 'loose', 'echo', 'price':
 }
 
 #[test]
-fn one_piece_that_is_named_in_a_hundred_thousand_places_is_there_once() {
+fn a_blob_that_is_referenced_many_times_is_not_copied_many_times() {
     let shop = Shop::default();
     let e = shop.attack(
         r#"
@@ -323,7 +323,7 @@ print(raw(frame).get('call'), refused(head('call', args='{"x":[' + '{"m":0},' * 
 }
 
 #[test]
-fn a_frame_that_is_too_large_is_refused_unread() {
+fn a_frame_over_the_size_limit_is_rejected() {
     let (out, reached) = printed(
         r#"
 frame = bytearray(head('call', args='{"x":"' + 'a' * (32 * 2**20) + '"}'))
@@ -339,7 +339,7 @@ print('used up' in str(raw(head('call'))))
 }
 
 #[test]
-fn values_beyond_number_are_refused() {
+fn too_many_values_are_rejected() {
     let (out, reached) = printed(
         r#"
 for args in ({'x': [0] * 3_000_000}, {'x': [[]] * 1_000_000}, {'x': {str(i): i for i in range(400_000)}},
@@ -355,7 +355,7 @@ for args in ({'x': [0] * 3_000_000}, {'x': [[]] * 1_000_000}, {'x': {str(i): i f
 }
 
 #[test]
-fn values_that_json_has_no_form_for_are_python_errors() {
+fn values_without_a_json_form_are_python_errors() {
     let (out, reached) = printed(
         r#"
 import decimal, fractions
@@ -390,7 +390,7 @@ del deep
 }
 
 #[test]
-fn deep_values_are_refused_by_whoever_meets_them_first() {
+fn deeply_nested_values_are_rejected() {
     reaches_nothing(
         r#"
 for n in 101, 120, 127, 128, 200, 10_000, 1_000_000:
@@ -407,7 +407,7 @@ except ToolError: pass
 }
 
 #[test]
-fn calls_are_made_from_wherever_python_can_be() {
+fn calls_work_from_every_place_in_python() {
     let (out, reached) = printed(
         r#"
 import asyncio, sys
@@ -459,15 +459,15 @@ print(out)
 }
 
 #[test]
-fn calls_at_the_end_of_a_turn_and_in_its_traceback_are_calls() {
+fn calls_at_the_end_of_a_turn_and_in_its_traceback_work() {
     let shop = Shop::default();
     let e = shop.attack(
         "
 class E(Exception):
-    def __str__(self): tools.echo(where='str'); return 'told'
+    def __str__(self): tools.echo(where='str'); return 'text'
 raise E",
     );
-    assert_eq!(raised(&e, "E"), "told");
+    assert_eq!(raised(&e, "E"), "text");
     let e = shop
         .attack("class A:\n    def __repr__(self): return str(tools.echo(where='result'))\nA()");
     assert_eq!(result(&e), "{'where': 'result'}");
@@ -484,16 +484,16 @@ import sys; sys.stdout = Out()",
     let at_exit = "
 import atexit
 atexit.register(lambda: tools.echo(where='exit'))
-atexit.register(lambda: print(_codeact.door.start('hang', {}, None)))
-import _codeact.door";
-    let once = sandbox().tools(shop.tools());
+atexit.register(lambda: print(_codeact.hostcall.start('hang', {}, None)))
+import _codeact.hostcall";
+    let once = sandbox_with_tools(shop.tools());
     let e = block_on(once.run(at_exit)).unwrap();
     assert_eq!(e.outcome, Outcome::Completed, "{}", shown(&e));
     assert!(shop.called().contains(&("echo", json!({"where": "exit"}))));
 }
 
 #[test]
-fn twenty_thousand_calls_that_nobody_waits_for_end_with_the_turn() {
+fn twenty_thousand_calls_without_a_waiter_end_with_the_turn() {
     let shop = Shop::default();
     let e = shop.attacked(
         r#"
@@ -504,43 +504,43 @@ for _ in range(20_000):
     elif not why: why = answer['error']
 print(started, why)
 "#,
-        |l| l.door_calls = 30_000,
+        |l| l.host_calls = 30_000,
     );
     assert_eq!(
         e.stdout.text,
-        "10000 10000 calls are under way; wait for some of them first\n"
+        "10000 10000 calls are running; wait for some of them first\n"
     );
     assert_eq!(shop.alive.load(Ordering::SeqCst), 0);
 }
 
 #[test]
-fn waiting_for_nothing_and_cancelling_what_is_not_there_do_nothing() {
+fn waiting_without_calls_and_cancelling_unknown_calls_have_no_effect() {
     reaches_nothing(
         r#"
-from _codeact import door
+from _codeact import hostcall
 for ns in 'null', '0', '1', '18446744073709551615':
     if raw(b'{"op":"tool.wait","ns":%b}' % ns.encode()) != {}: print(ns)
-if raw(b'{"op":"tool.wait"}') != {} or door.wait(None) or door.wait(1e9): print('told')
+if raw(b'{"op":"tool.wait"}') != {} or hostcall.wait(None) or hostcall.wait(1e9): print('waited')
 for number in 0, 1, 2**32 - 1:
     if raw(b'{"op":"tool.cancel","call":%d}' % number) != {}: print(number)
-    door.cancel(number)
+    hostcall.cancel(number)
 number = raw(head('start', 'hang'))['call']
 for _ in range(3): raw(b'{"op":"tool.cancel","call":%d}' % number)
-if raw(b'{"op":"tool.wait"}') != {}: print('told')
+if raw(b'{"op":"tool.wait"}') != {}: print('waited')
 "#,
     );
 }
 
 #[test]
-fn whoever_waits_for_what_was_made_up_is_told_in_the_end() {
+fn a_waiter_of_an_invented_call_receives_an_error() {
     let (out, _) = printed(
         r#"
 import asyncio
-from _codeact import door
+from _codeact import hostcall
 class Waiter:
     def done(self, value): print('done')
     def failed(self, error): print(type(error).__name__, error)
-door.pending[77] = Waiter(), 'echo'
+hostcall.pending[77] = Waiter(), 'echo'
 async def never(): await asyncio.get_running_loop().create_future()
 try: asyncio.run(never())
 except RuntimeError as e: print(e)
@@ -554,7 +554,7 @@ except RuntimeError as e: print(e)
 }
 
 #[test]
-fn an_event_loop_that_is_closed_under_calls_leaves_the_session_well() {
+fn closing_an_event_loop_with_open_calls_is_harmless() {
     let (out, _) = printed(
         r#"
 import asyncio, concurrent.futures
@@ -584,11 +584,11 @@ import gc, warnings; warnings.simplefilter('ignore'); del tasks, loop; gc.collec
     );
 }
 
-/// Runs `code`, which starts a call of `hang`, with a handle that is cancelled once it is under way if
-/// `cancels`; tells how it ended, when nothing of the call is left.
+/// Runs `code`, which starts a call of `hang`. If `cancels`, cancels the turn once the call is in progress. Returns the
+/// execution when the call has been dropped.
 fn dropped(code: &str, wall: Duration, cancels: bool) -> (Execution, Shop) {
     let shop = Shop::default();
-    let sandbox = sandbox().tools(shop.tools());
+    let sandbox = sandbox_with_tools(shop.tools());
     let cancel = Cancel::new();
     let turn = shop.turn(code).cancel(cancel.clone());
     let turn = turn.limits(limits(|l| l.wall = wall));
@@ -604,7 +604,7 @@ fn dropped(code: &str, wall: Duration, cancels: bool) -> (Execution, Shop) {
             }
         };
         let (execution, ()) = tokio::join!(session.run(turn), watch);
-        // What was started is dropped in this runtime, by whoever is next to look at it.
+        // Started calls are dropped in this runtime.
         while shop.alive.load(Ordering::SeqCst) != 0 {
             tokio::task::yield_now().await;
         }
@@ -621,9 +621,9 @@ fn a_call_is_dropped_with_a_turn_that_is_stopped() {
     for code in [
         "kept = 5; tools.hang()",
         "import asyncio; kept = 5\nasync def f(): return await asyncio.gather(*(tools.hang.aio() for _ in range(5)))\nawait f()",
-        "kept = 5; _codeact.door.start('hang', {}, None)\nwhile True: pass",
+        "kept = 5; _codeact.hostcall.start('hang', {}, None)\nwhile True: pass",
     ] {
-        let code = format!("import _codeact.door\n{code}");
+        let code = format!("import _codeact.hostcall\n{code}");
         let (e, _) = dropped(&code, brief, false);
         assert_eq!(
             e.outcome,
@@ -662,20 +662,20 @@ fn a_call_is_dropped_with_a_turn_that_ends() {
 }
 
 #[test]
-fn a_call_of_a_turn_that_nobody_waits_for_is_dropped() {
+fn dropping_a_turn_drops_its_call() {
     let shop = Shop::default();
-    let sandbox = sandbox().tools(shop.tools());
+    let sandbox = sandbox_with_tools(shop.tools());
     block_on(async {
         let mut session = sandbox.session().unwrap();
         session.run("kept = 41").await.unwrap();
-        let under_way = async {
+        let in_progress = async {
             while shop.alive.load(Ordering::SeqCst) == 0 {
                 tokio::task::yield_now().await;
             }
         };
         tokio::select! {
             e = session.run("kept = 5; tools.hang()") => panic!("it ended: {e:?}"),
-            () = under_way => {}
+            () = in_progress => {}
         }
         while shop.alive.load(Ordering::SeqCst) != 0 {
             tokio::task::yield_now().await;
@@ -686,27 +686,27 @@ fn a_call_of_a_turn_that_nobody_waits_for_is_dropped() {
 }
 
 #[test]
-fn what_the_code_does_to_its_own_tools_skips_no_check() {
-    // Each leaves its session's Python as it was at the end: the next turn uses it.
+fn modifying_the_guests_tools_module_bypasses_no_check() {
+    // Each restores its session's Python at the end, because the next turn uses it.
     for code in [
         "import builtins; del builtins.tools",
         "tools = 5",
         "import tools as t; import sys; sys.modules['tools'] = 5",
         "_codeact.tools._functions['shop.buy'] = _codeact.tools._functions['price'] = print",
         "f = tools.price; f.__code__ = (lambda item=5: 'fooled').__code__",
-        "_codeact.people.asks = True",
-        "_codeact.door.ask = lambda request: True",
+        "_codeact.user_input.asks = True",
+        "_codeact.hostcall.ask = lambda request: True",
         "_codeact.tools._names.known = {'shop.buy': ''}; _codeact.tools._list = {'shop.buy': ''}",
-        "_codeact.door._check = lambda *a: None",
-        "_codeact.door.ToolDenied.__init__ = lambda *a: 1 / 0",
-        "_codeact.door.pending[1] = (None, None)",
+        "_codeact.hostcall._check = lambda *a: None",
+        "_codeact.hostcall.ToolDenied.__init__ = lambda *a: 1 / 0",
+        "_codeact.hostcall.pending[1] = (None, None)",
         "type(tools).__getattr__ = lambda self, name: 'fooled'",
     ] {
         let shop = Shop::default();
         let e = shop.attack(&format!(
             r#"
-import _codeact.door, _codeact.tools, _codeact.people
-original = dict(vars(_codeact.door))
+import _codeact.hostcall, _codeact.tools, _codeact.user_input
+original = dict(vars(_codeact.hostcall))
 kind = type(tools)
 lookup = kind.__getattr__
 {code}
@@ -715,9 +715,9 @@ for tool, args in (('shop.buy', '{{"item":"x"}}'), ('shop.rob', '{{"item":"x"}}'
     answer = raw(head('call', tool, args)), raw(head('start', tool, args))
     started = answer[1].get('call') and raw(b'{{"op":"tool.wait"}}')
     if not ('failed' in answer[0] and ('failed' in answer[1] or 'failed' in started)): print(tool, args, answer)
-vars(_codeact.door).update(original)
+vars(_codeact.hostcall).update(original)
 if kind.__getattr__ is not lookup: kind.__getattr__ = lookup
-_codeact.door.pending.clear()
+_codeact.hostcall.pending.clear()
 "#
         ));
         assert_eq!(e.outcome, Outcome::Completed, "{code}: {}", shown(&e));
@@ -726,10 +726,10 @@ _codeact.door.pending.clear()
     }
 }
 
-/// All ways to make a call of `shop.buy`.
+/// Python code that calls `shop.buy` in every way.
 const WAYS: &str = r#"
 import asyncio, concurrent.futures, threading
-from _codeact import door
+from _codeact import hostcall
 class Waiter:
     done = lambda self, value: ends.append('done')
     failed = lambda self, error: ends.append(type(error).__name__)
@@ -739,13 +739,13 @@ def pool():
     with concurrent.futures.ThreadPoolExecutor() as pool: return list(pool.map(tools.shop.buy, ['a']))
 def thread():
     t = threading.Thread(target=way(lambda: tools.shop.buy('a'))); t.start(); t.join()
-def started(): door.start('shop.buy', {'item': 'a'}, Waiter()); door.wait(None)
+def started(): hostcall.start('shop.buy', {'item': 'a'}, Waiter()); hostcall.wait(None)
 def way(make):
     def run():
         try: make(); ends.append('done')
         except Exception as e: ends.append(type(e).__name__)
     return run
-for make in (lambda: tools.shop.buy('a'), lambda: tools['shop.buy']('a'), lambda: door.call('shop.buy', {'item': 'a'}),
+for make in (lambda: tools.shop.buy('a'), lambda: tools['shop.buy']('a'), lambda: hostcall.call('shop.buy', {'item': 'a'}),
         pool, lambda: asyncio.run(tools.shop.buy.aio('a')), lambda: asyncio.run(gathered()), started):
     way(make)()
 thread()
@@ -757,7 +757,7 @@ print(set(ends))
 "#;
 
 #[test]
-fn a_call_that_is_not_approved_is_made_in_no_way() {
+fn a_call_without_approval_is_made_in_no_way() {
     let (out, reached) = printed(WAYS);
     assert_eq!(
         out,
@@ -773,7 +773,7 @@ fn a_call_that_is_not_approved_is_made_in_no_way() {
     assert_eq!(but_last(shop.reached()).len(), 11);
 }
 
-/// The two words of a set of them, in the order in which they were printed.
+/// Returns the two words of a printed set, in their printed order.
 fn sorted(out: &str) -> String {
     let inner = out.trim_matches(['{', '}', '\n']);
     let mut words: Vec<_> = inner.split(", ").collect();
@@ -783,7 +783,7 @@ fn sorted(out: &str) -> String {
 }
 
 #[test]
-fn an_approval_cannot_be_asked_for_or_given_by_the_code() {
+fn the_code_cannot_request_or_give_an_approval() {
     reaches_nothing(
         r#"
 for request in ('{"approve":{"tool":"shop.buy","arguments":{}}}', '{"approve":null}', '{"approve":false,"question":"x"}',
@@ -799,15 +799,15 @@ if not refused(head('call', 'shop.buy', '{"item":"a"}')): print('made')
 }
 
 #[test]
-fn nobody_is_asked_about_tools_that_are_not_there() {
+fn missing_tools_cause_no_request_for_approval() {
     let asked = Arc::new(AtomicUsize::new(0));
     let count = asked.clone();
-    let answers = Answers::new(move |_| {
+    let answers = InputHandler::new(move |_| {
         count.fetch_add(1, Ordering::SeqCst);
-        async { Reply::Now(json!(true)) }
+        async { InputResponse::Answer(json!(true)) }
     });
     let shop = Shop::default();
-    let sandbox = sandbox().tools(shop.tools().approvals(rules(&["ask"])));
+    let sandbox = sandbox_with_tools(shop.tools().approvals(rules(&["ask"])));
     let code = r#"
 for name in ('price\u0000', 'Price', ' price', 'price ', '../x', 'shop', 'shop.', '.price', 'shop..buy', 'x' * 10**6,
         '', '*', '\x1b[2J', 'price\n', 'tools.price', 'prіce', '$', '$http', '$http_read', '$price', '$http_reach'):
@@ -817,7 +817,7 @@ for name in ('price\u0000', 'Price', ' price', 'price ', '../x', 'shop', 'shop.'
     if not all('failed' in answer for answer in answers): print(repr(name)[:50], str(answers)[:200])
     if len(str(answers)) > 1000: print('long')
 "#;
-    let turn = Turn::new(format!("{RAW}{code}")).answers(answers);
+    let turn = Turn::new(format!("{RAW}{code}")).input_handler(answers);
     let e = block_on(sandbox.run(turn)).unwrap();
     assert_eq!(e.outcome, Outcome::Completed, "{}", shown(&e));
     assert_eq!(e.stdout.text, "");
@@ -826,22 +826,21 @@ for name in ('price\u0000', 'Price', ' price', 'price ', '../x', 'shop', 'shop.'
 }
 
 #[test]
-fn a_tools_own_limits_hold_however_it_is_called() {
+fn the_limits_of_a_tool_apply_to_every_kind_of_call() {
     let shop = Shop::default();
-    let mut small = ToolLimits::default();
-    (small.calls, small.bytes_in, small.bytes_out) = (3, 1000, 2000);
+    let small = ToolLimits::default()
+        .with_calls(3)
+        .with_bytes_in(1000)
+        .with_bytes_out(2000);
     let grow = Tool::new("grow", "", |bytes: Grow| async move {
         Ok(Bytes(vec![0; bytes.to]))
     })
     .unwrap();
     let tools = shop
         .tools()
-        .tool(shop.noting("few", anything()).limits(small.clone()))
+        .tool(shop.logging("few", anything()).limits(small.clone()))
         .unwrap();
-    let tools = tools.tool(grow.limits({
-        small.calls = 100;
-        small
-    }));
+    let tools = tools.tool(grow.limits(small.with_calls(100)));
     let code = r#"
 import asyncio
 def end(make):
@@ -862,8 +861,8 @@ print(end(lambda: tools.grow(to=1970)), end(lambda: tools.grow(to=1990)), end(la
         "ToolArgumentError the arguments of few may have 1000 bytes, these have about 1010\n\
          ToolArgumentError the arguments of few may have 1000 bytes, these have about 1028\n\
          8\nToolError {used_up}\n11\n{{'call': 1, 'failed': 'failed', 'message': \"{used_up}\"}}\n\
-         ToolError {used_up}\n7883\nToolError the answer of grow has about 2011 bytes; at most 2000 are taken\n\
-         ToolError the answer of grow has about 10000021 bytes; at most 2000 are taken\n"
+         ToolError {used_up}\n7883\nToolError the answer of grow has about 2011 bytes; at most 2000 are allowed\n\
+         ToolError the answer of grow has about 10000021 bytes; at most 2000 are allowed\n"
     );
     assert_eq!(e.stdout.text, expected);
     assert_eq!(but_last(shop.reached()), ["few"]);
@@ -875,10 +874,9 @@ struct Grow {
 }
 
 #[test]
-fn a_tool_that_panics_or_never_ends_has_failed() {
+fn a_tool_that_panics_or_never_returns_fails() {
     let shop = Shop::default();
-    let mut brief = ToolLimits::default();
-    brief.time = Duration::from_millis(1);
+    let brief = ToolLimits::default().with_time(Duration::from_millis(1));
     let early = |_| -> std::future::Ready<Result<Value, ToolFailure>> { panic!("/etc/secret") };
     let late = |_| async move {
         tokio::task::yield_now().await;
@@ -907,13 +905,13 @@ for name in 'early', 'late', 'slow':
     );
 }
 
-/// A value of `depth` arrays.
+/// Returns a value of `depth` nested arrays.
 fn nested(depth: usize) -> Value {
     (0..depth).fold(Value::Null, |inner, _| Value::Array(vec![inner]))
 }
 
 #[test]
-fn an_answer_that_no_python_could_take_is_a_failure() {
+fn a_result_that_is_too_deep_or_too_large_is_a_failure() {
     let shop = Shop::default();
     let deep = |args: Value| async move { Ok(nested(args["n"].as_u64().unwrap_or(0) as usize)) };
     let huge = |args: Value| async move {
@@ -939,13 +937,13 @@ for n in 17 * 2**20, 40 * 2**20: print(end(lambda: tools.huge(n=n)), end(lambda:
     let e = shop.attacked_with(tools.unwrap(), code, |_| ());
     assert_eq!(e.outcome, Outcome::Completed, "{}", shown(&e));
     let deep = "the tool's answer is nested too deeply\n".repeat(6);
-    let huge = "the answer of huge has about 17825794 bytes; at most 16777216 are taken cut\n\
-                the answer of huge has about 41943042 bytes; at most 16777216 are taken cut\n";
+    let huge = "the answer of huge has about 17825794 bytes; at most 16777216 are allowed cut\n\
+                the answer of huge has about 41943042 bytes; at most 16777216 are allowed cut\n";
     assert_eq!(e.stdout.text, format!("124\n{deep}{huge}"));
 }
 
 #[test]
-fn ten_thousand_tools_are_told_and_searched() {
+fn ten_thousand_tools_can_be_listed_and_searched() {
     let shop = Shop::default();
     let mut tools = shop.tools();
     for number in tools.list().len()..10_000 {
@@ -959,13 +957,13 @@ fn ten_thousand_tools_are_told_and_searched() {
         );
         tools = tools.tool(tool.unwrap()).unwrap();
     }
-    assert!(tools.clone().tool(shop.noting("more", nothing())).is_err());
+    assert!(tools.clone().tool(shop.logging("more", nothing())).is_err());
     let code = r#"
 print(len(tools), len(dir(tools)), len(dir(tools.many)), tools.search('9999')[0][:30], len(tools.search('thing')))
 print(tools.describe('many.t77')[:40], len(repr(tools)) < 20_000, len(tools.search('')), len(tools.search('\0' * 10**6)))
 try: tools.many.t10000
 except AttributeError as e: print(e)
-# The list is long: only so often fits into what a turn may be told.
+# The list is long: only a few copies fit into the limit of host call bytes.
 try:
     while True: raw(b'{"op":"tools"}')['tools']
 except KeyError: print('enough')

@@ -1,5 +1,5 @@
-//! What a hostile author of tools tries, with schemas, descriptions and names: the functions that are made
-//! of them work, and nothing of it runs on the host.
+//! Attacks by a hostile author of tools, with schemas, descriptions and names: the generated Python functions work,
+//! and no injected code runs.
 
 use codeact::sandbox::Outcome;
 use codeact::tools::{Tool, Tools};
@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 use super::tools::{Shop, nothing};
 use crate::support::shown;
 
-/// A tool that gives back its arguments, or why there is none.
+/// Returns a tool that returns its arguments, or the reason why it is invalid.
 fn tool(name: &str, description: &str, args: Value) -> Result<Tool, String> {
     Tool::with_schema(name, description, args, None, |args| async { Ok(args) })
         .map_err(|e| e.to_string())
 }
 
-/// Runs `code` where `added` are; tells what it printed.
+/// Runs `code` with the tools `added`, and returns its stdout.
 #[track_caller]
 fn printed(added: impl IntoIterator<Item = Tool>, code: &str) -> String {
     let shop = Shop::default();
@@ -40,7 +40,7 @@ const BREAKOUTS: [&str; 12] = [
 ];
 
 #[test]
-fn texts_of_every_kind_stay_texts() {
+fn texts_in_schemas_are_not_interpreted_as_code() {
     for text in BREAKOUTS {
         let args = json!({
             "properties": {
@@ -66,12 +66,12 @@ print(first == {'plain': plain, 'choice': plain, 'title': 1} or first, tools.hos
 }
 
 #[test]
-fn a_default_is_what_the_author_wrote() {
+fn a_default_is_the_value_in_the_schema() {
     for text in BREAKOUTS {
         let args = json!({ "properties": { "x": { "type": "string", "default": text } } });
         let code = format!(
             "import json\nprint(tools.hostile()['x'] == json.loads({}))",
-            // A text of JSON is one of Python.
+            // A JSON string is a Python string literal.
             json!(json!(text).to_string())
         );
         let e = printed([tool("hostile", text, args).unwrap()], &code);
@@ -80,7 +80,7 @@ fn a_default_is_what_the_author_wrote() {
 }
 
 #[test]
-fn arguments_with_names_that_python_has_other_uses_for_are_arguments() {
+fn arguments_with_reserved_names_work() {
     let names = [
         "class",
         "None",
@@ -118,7 +118,7 @@ fn arguments_with_names_that_python_has_other_uses_for_are_arguments() {
     let properties: serde_json::Map<_, _> = (names.iter())
         .map(|name| ((*name).to_owned(), json!({ "type": ["integer", "null"] })))
         .collect();
-    // Some would be the same in Python: that is told when the tool is made.
+    // Some would have the same name in Python: creating the tool is an error.
     let all = tool("all", "", json!({ "properties": properties }));
     assert!(all.unwrap_err().contains("two of its arguments"));
     let each = names.iter().enumerate().map(|(number, name)| {
@@ -138,7 +138,7 @@ for n in range({}):
 }
 
 #[test]
-fn tools_with_names_that_python_has_other_uses_for_are_tools() {
+fn tools_with_reserved_names_work() {
     let names = [
         "Any",
         "Literal",
@@ -175,7 +175,7 @@ fn tools_with_names_that_python_has_other_uses_for_are_tools() {
     for name in names {
         let tool = tool(name, "", args()).unwrap();
         let name = tool.name().to_owned();
-        // What cannot be told from another is refused.
+        // Ambiguous names are rejected.
         if let Ok(more) = tools.clone().tool(tool) {
             tools = more;
             made.push(name);
@@ -205,7 +205,7 @@ print(type(tools).__name__, callable(tools.search), len(dir(tools)) > 10)"
 }
 
 #[test]
-fn schemas_that_are_wide_deep_or_in_circles_become_functions() {
+fn wide_deep_and_recursive_schemas_become_functions() {
     let wide = |inner: Value| json!({ "anyOf": vec![inner; 12] });
     let kinds: Vec<_> = (0..12).map(|n| json!({ "enum": [n] })).collect();
     let lists: Vec<_> = (kinds.iter())
@@ -247,7 +247,7 @@ except ToolArgumentError: print('no match')"
 }
 
 #[test]
-fn schemas_that_are_none_are_refused() {
+fn invalid_schemas_are_rejected() {
     let many: serde_json::Map<_, _> = (0..101).map(|n| (format!("p{n}"), json!({}))).collect();
     for args in [
         json!(null),
@@ -276,7 +276,7 @@ fn schemas_that_are_none_are_refused() {
 }
 
 #[test]
-fn schemas_that_only_refer_to_themselves_end() {
+fn schemas_that_only_refer_to_themselves_terminate() {
     let bombs = [
         json!({ "properties": { "x": { "$ref": "#/$defs/A" } }, "$defs": { "A": { "$ref": "#/$defs/A" } } }),
         json!({ "properties": { "x": { "$ref": "#/$defs/A" } },
@@ -285,7 +285,7 @@ fn schemas_that_only_refer_to_themselves_end() {
         json!({ "properties": { "x": { "not": { "$ref": "#/properties/x" } } } }),
     ];
     for bomb in bombs {
-        // Refused when it is made, or a function like any other.
+        // Either rejected or an ordinary function.
         let Ok(made) = tool("bomb", "", bomb.clone()) else {
             continue;
         };
@@ -297,8 +297,8 @@ except ToolError: pass";
 }
 
 #[test]
-fn schemas_that_can_be_read_in_many_ways_take_no_longer_for_deep_arguments() {
-    // Each level can be read in three ways, and it is seen late which one it is.
+fn ambiguous_schemas_are_not_exponential_for_deep_arguments() {
+    // Each level matches three alternatives up to its last field.
     let way = |op: &str| {
         json!({
             "type": "object",
@@ -321,6 +321,6 @@ for leaf in 1, 'x':
     let e = printed([tool("bomb", "", args).unwrap()], code);
     assert_eq!(
         e,
-        "True\nTrue\nbomb: argument `x`: {\"op\":\"and\",\"args\":[\nbomb: the arguments are not as its schem\n"
+        "True\nTrue\nbomb: argument `x`: {\"op\":\"and\",\"args\":[\nbomb: the arguments do not match the sch\n"
     );
 }

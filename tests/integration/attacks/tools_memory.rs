@@ -1,30 +1,30 @@
-//! Ways to use up the host's memory with calls of tools. Each runs in a process of its own, so that what
-//! is measured is its own.
+//! Attempts to exhaust the host's memory with tool calls. Each runs in its own process, so that its peak memory can be
+//! measured.
 
 use std::process::Command;
 use std::time::Duration;
 
-use codeact::sandbox::{Answers, Execution, Outcome, Reply, Turn};
+use codeact::sandbox::{Execution, InputHandler, InputResponse, Outcome, Turn};
 use codeact::tools::Tool;
 use serde_json::{Value, json};
 
 use super::tools::{RAW, Shop, anything};
-use crate::support::{block_on, result, sandbox, shown};
+use crate::support::{block_on, result, sandbox_with_tools, shown};
 
-/// Says in whose child this is.
+/// Environment variable with the name of the test that a child process runs.
 const ALONE: &str = "ATTACKED_ALONE";
 
-/// What a guest's memory and what serves it may take, in MiB.
+/// Limit of the memory of a process with one guest, in MiB.
 const BASE: u64 = 450;
 
-/// Runs `body` alone in a process, which must not take more than `most` MiB.
-fn alone(test: &str, most: u64, body: impl FnOnce()) {
+/// Runs `body` in its own process, whose peak memory must be below `max` MiB.
+fn alone(test: &str, max: u64, body: impl FnOnce()) {
     crate::support::ready();
     if std::env::var_os(ALONE).is_some_and(|name| name == test) {
         body();
         let peak = peak();
         println!("{test}: {peak} MiB");
-        assert!(peak < most, "{peak} MiB");
+        assert!(peak < max, "{peak} MiB");
         return;
     }
     let name = format!("attacks::tools_memory::{test}");
@@ -41,7 +41,7 @@ fn alone(test: &str, most: u64, body: impl FnOnce()) {
     );
 }
 
-/// The most memory that this process has had, in MiB.
+/// Returns the peak memory of this process, in MiB.
 fn peak() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:"));
@@ -49,11 +49,11 @@ fn peak() -> u64 {
     kib.unwrap().parse::<u64>().unwrap() >> 10
 }
 
-/// Runs `code` as a turn that may be put away, so that all it is told is kept.
-fn kept(shop: &Shop, code: &str) -> Execution {
-    let sandbox = sandbox().tools(shop.tools());
-    let answers = Answers::new(|_| async { Reply::Refused("no".into()) });
-    let turn = Turn::new(format!("{RAW}\n{code}")).answers(answers);
+/// Runs `code` as a turn that can be suspended, so that its journal is stored in memory.
+fn journaled(shop: &Shop, code: &str) -> Execution {
+    let sandbox = sandbox_with_tools(shop.tools());
+    let answers = InputHandler::new(|_| async { InputResponse::Refused("no".into()) });
+    let turn = Turn::new(format!("{RAW}\n{code}")).input_handler(answers);
     block_on(async {
         let mut session = sandbox.session().unwrap();
         let e = session.run(turn).await.unwrap();
@@ -63,8 +63,8 @@ fn kept(shop: &Shop, code: &str) -> Execution {
 }
 
 #[test]
-fn calls_that_are_refused_for_ever() {
-    alone("calls_that_are_refused_for_ever", BASE, || {
+fn rejected_calls_without_end() {
+    alone("rejected_calls_without_end", BASE, || {
         let shop = Shop::default();
         let code = "
 for _ in range(10_000_000): raw(head('call', 'nope')); raw(b'{}'); raw(b'{\"op\":\"tool.wait\",\"ns\":0}'); raw(head('start', 'hang'))";
@@ -83,12 +83,12 @@ for _ in range(10_000_000): raw(head('call', 'nope')); raw(b'{}'); raw(b'{\"op\"
     });
 }
 
-/// As many values as a call may have, which take much more memory than text.
+/// The maximum number of values of a call. They take much more memory than their text.
 const HEAVY: &str = "heavy = '{\"x\":[' + ','.join(['{\"a\":0}'] * 66_000) + ']}'\n";
 
 #[test]
-fn arguments_of_calls_that_are_never_done() {
-    alone("arguments_of_calls_that_are_never_done", BASE + 300, || {
+fn arguments_of_calls_that_never_complete() {
+    alone("arguments_of_calls_that_never_complete", BASE + 300, || {
         let code = "
 n = 0
 while 'call' in (answer := raw(head('start', 'wait', heavy))): n += 1
@@ -102,14 +102,14 @@ print(n > 1, answer['error'])";
         let e = shop.attacked_with(tools.unwrap(), &format!("{HEAVY}{code}"), |_| ());
         assert_eq!(
             e.stdout.text,
-            "True the arguments of the calls under way are too large together; wait for some of them first\n",
+            "True the arguments of the running calls are too large together; wait for some of them first\n",
             "{}",
             shown(&e)
         );
     });
 }
 
-/// Keeps the arguments of a call for as long as it lasts.
+/// Keeps the arguments of a call alive until the call completes.
 trait TakeOr {
     fn take_or(self, other: Value) -> Value;
 }
@@ -121,22 +121,22 @@ impl TakeOr for Value {
 }
 
 #[test]
-fn arguments_that_are_kept_for_a_turn_that_may_be_put_away() {
-    let test = "arguments_that_are_kept_for_a_turn_that_may_be_put_away";
+fn journaled_arguments_of_a_turn_that_can_be_suspended() {
+    let test = "journaled_arguments_of_a_turn_that_can_be_suspended";
     alone(test, BASE + 400, || {
         let shop = Shop::default();
         let code = "
 n = 0
 while 'error' not in (answer := raw(head('call', 'nope', heavy))): n += 1
 print(n > 50, 'used up' in answer['error'])";
-        let e = kept(&shop, &format!("{HEAVY}{code}"));
+        let e = journaled(&shop, &format!("{HEAVY}{code}"));
         assert_eq!(e.stdout.text, "True True\n", "{}", shown(&e));
     });
 }
 
 #[test]
-fn answers_that_nobody_waits_for() {
-    alone("answers_that_nobody_waits_for", BASE + 400, || {
+fn results_without_a_waiter() {
+    alone("results_without_a_waiter", BASE + 400, || {
         let shop = Shop::default();
         let big = |args: Value| async move {
             let n = args["n"].as_u64().unwrap_or(0) as usize;
@@ -145,16 +145,16 @@ fn answers_that_nobody_waits_for() {
         let tools = shop
             .tools()
             .tool(Tool::with_schema("big", "", anything(), None, big).unwrap());
-        // A look at those that are done lets the others go on.
+        // Reading completed calls lets the others continue.
         let code = "
 for n in 1_000_000, 100_000:
     for _ in range(2000): number = raw(head('start', 'big', f'{{\"n\":{n}}}'))['call']
     sizes = [len(raw(b'{\"op\":\"tool.wait\"}')['value']) for _ in range(20)]
     print(set(sizes))
-    # Those that are given up give their room back.
+    # Cancelled calls free their memory.
     for n in range(number): raw(b'{\"op\":\"tool.cancel\",\"call\":%d}' % (n + 1))
 print(len(tools.big(n=5)))";
-        let e = shop.attacked_with(tools.unwrap(), code, |l| l.door_calls = 20_000);
+        let e = shop.attacked_with(tools.unwrap(), code, |l| l.host_calls = 20_000);
         assert_eq!(e.stdout.text, "{1000000}\n{100000}\n5\n", "{}", shown(&e));
     });
 }

@@ -1,0 +1,132 @@
+//! Limits of a turn. Each has a default, so nothing is unbounded by omission.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Limits of one turn; those of memory and files also of its session. The host enforces all of them.
+///
+/// ```
+/// use codeact_sandbox::Limits;
+/// use std::time::Duration;
+///
+/// let limits = Limits::new()
+///     .with_wall(Duration::from_secs(5))
+///     .with_fuel(2_000_000_000)
+///     .with_memory(256 << 20);
+/// assert_eq!(limits.output, Limits::default().output);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Wall time of one turn, without the time in which it waits for user input. Default: 30 s.
+    pub wall: Duration,
+    /// Fuel of one turn; `None`: no budget, and the use is reported. Default: `None`.
+    ///
+    /// An iteration of a loop of the interpreter or its C code costs as many units as the loop has wasm instructions,
+    /// at most 100. A call that may recurse costs one unit. Copying or filling a block of more than 1 MiB costs one
+    /// unit for each four bytes. The same code in the same state uses the same amount on every machine.
+    pub fuel: Option<u64>,
+    /// Linear memory of the guest, in bytes. It includes the preloaded interpreter of about 84 MiB. Beyond it Python
+    /// raises `MemoryError`. Default: 512 MiB.
+    pub memory: u64,
+    /// Captured bytes of each of stdout and stderr in one turn. Further bytes are counted and dropped.
+    /// Default: 1 MiB.
+    pub output: u64,
+    /// Calls from the guest to the host in one turn. Default: 10,000.
+    pub host_calls: u64,
+    /// Bytes of these calls in one turn, requests and answers together. Default: 64 MiB.
+    pub host_call_bytes: u64,
+    /// Bytes of the sandbox's own files. Default: 256 MiB.
+    pub file_bytes: u64,
+    /// Files, folders and links in the sandbox. Default: 10,000.
+    pub files: u64,
+    /// File descriptors that are open at the same time. Default: 1,024.
+    pub open_files: u64,
+}
+
+impl Limits {
+    /// Returns the defaults.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets [`Limits::wall`].
+    #[must_use]
+    pub fn with_wall(mut self, wall: Duration) -> Self {
+        self.wall = wall;
+        self
+    }
+
+    /// Sets [`Limits::fuel`]; `None` for no budget.
+    #[must_use]
+    pub fn with_fuel(mut self, fuel: impl Into<Option<u64>>) -> Self {
+        self.fuel = fuel.into();
+        self
+    }
+
+    /// Sets [`Limits::memory`].
+    #[must_use]
+    pub fn with_memory(mut self, memory: u64) -> Self {
+        self.memory = memory;
+        self
+    }
+
+    /// Sets [`Limits::output`].
+    #[must_use]
+    pub fn with_output(mut self, output: u64) -> Self {
+        self.output = output;
+        self
+    }
+
+    /// Sets [`Limits::host_calls`].
+    #[must_use]
+    pub fn with_host_calls(mut self, host_calls: u64) -> Self {
+        self.host_calls = host_calls;
+        self
+    }
+
+    /// Sets [`Limits::host_call_bytes`].
+    #[must_use]
+    pub fn with_host_call_bytes(mut self, host_call_bytes: u64) -> Self {
+        self.host_call_bytes = host_call_bytes;
+        self
+    }
+
+    /// Sets [`Limits::file_bytes`].
+    #[must_use]
+    pub fn with_file_bytes(mut self, file_bytes: u64) -> Self {
+        self.file_bytes = file_bytes;
+        self
+    }
+
+    /// Sets [`Limits::files`].
+    #[must_use]
+    pub fn with_files(mut self, files: u64) -> Self {
+        self.files = files;
+        self
+    }
+
+    /// Sets [`Limits::open_files`].
+    #[must_use]
+    pub fn with_open_files(mut self, open_files: u64) -> Self {
+        self.open_files = open_files;
+        self
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wall: Duration::from_secs(30),
+            fuel: None,
+            memory: 512 << 20,
+            output: 1 << 20,
+            host_calls: 10_000,
+            host_call_bytes: 64 << 20,
+            file_bytes: 256 << 20,
+            files: 10_000,
+            open_files: 1024,
+        }
+    }
+}

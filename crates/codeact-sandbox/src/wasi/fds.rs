@@ -1,0 +1,225 @@
+//! The guest's descriptor table.
+
+use std::sync::Arc;
+
+use crate::fs::vfs::{DirEntry, Ino, Tree};
+use crate::types::errno::{Errno, Result};
+
+/// Maximum number of entries in all listings together.
+const MAX_LISTED_ENTRIES: usize = 100_000;
+
+/// An open descriptor.
+#[derive(Debug, Clone)]
+pub(crate) enum Fd {
+    Stdin,
+    Stdout,
+    Stderr,
+    Dir {
+        ino: Ino,
+        /// The guest path of a preopened folder.
+        preopen: Option<Arc<str>>,
+        /// The listing that is being read. It is taken at the start, so that later changes do not affect it.
+        listing: Option<Arc<Vec<DirEntry>>>,
+    },
+    File {
+        ino: Ino,
+        offset: u64,
+        append: bool,
+        read: bool,
+        write: bool,
+    },
+}
+
+/// Descriptor table. In a new one 0 to 2 are the streams, 3 is `/`, and 4 is the pack's data folder if it has one.
+#[derive(Debug, Clone)]
+pub(crate) struct Fds {
+    slots: Vec<Option<Fd>>,
+    /// Maximum number of open descriptors.
+    pub(crate) max: u64,
+}
+
+impl Fds {
+    /// Returns the table of a new session.
+    pub(crate) fn new(root: Ino, data: Option<(Ino, Arc<str>)>, max: u64) -> Self {
+        let dir = |ino, path| {
+            Some(Fd::Dir {
+                ino,
+                preopen: Some(path),
+                listing: None,
+            })
+        };
+        let mut slots = vec![
+            Some(Fd::Stdin),
+            Some(Fd::Stdout),
+            Some(Fd::Stderr),
+            dir(root, Arc::from("/")),
+        ];
+        if let Some((ino, path)) = data {
+            slots.push(dir(ino, path));
+        }
+        Self { slots, max }
+    }
+
+    /// # Errors
+    ///
+    /// Returns [`Errno::Badf`] if `fd` is not open. This holds for all methods.
+    pub(crate) fn get(&self, fd: u32) -> Result<&Fd> {
+        self.slots
+            .get(fd as usize)
+            .and_then(Option::as_ref)
+            .ok_or(Errno::Badf)
+    }
+
+    pub(crate) fn get_mut(&mut self, fd: u32) -> Result<&mut Fd> {
+        self.slots
+            .get_mut(fd as usize)
+            .and_then(Option::as_mut)
+            .ok_or(Errno::Badf)
+    }
+
+    /// Returns the node of the folder that `fd` is open on.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Errno::Notdir`] if it is not a folder.
+    pub(crate) fn dir(&self, fd: u32) -> Result<Ino> {
+        match self.get(fd)? {
+            Fd::Dir { ino, .. } => Ok(*ino),
+            _ => Err(Errno::Notdir),
+        }
+    }
+
+    pub(super) fn slots(&self) -> &[Option<Fd>] {
+        &self.slots
+    }
+
+    /// Closes the descriptors 0 to 2.
+    pub(super) fn close_streams(&mut self) {
+        for slot in self.slots.iter_mut().take(3) {
+            *slot = None;
+        }
+    }
+
+    /// Opens `new` at the number `fd`.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Errno::Badf`] if the number is in use or too high.
+    pub(super) fn open_at(&mut self, fd: u32, new: Fd, tree: &mut Tree) -> Result<()> {
+        let at = fd as usize;
+        if u64::from(fd) >= self.max || self.slots.get(at).is_some_and(Option::is_some) {
+            return Err(Errno::Badf);
+        }
+        if let Fd::File { ino, .. } | Fd::Dir { ino, .. } = &new {
+            tree.opened(*ino)?;
+        }
+        if at >= self.slots.len() {
+            self.slots.resize(at + 1, None);
+        }
+        self.slots[at] = Some(new);
+        Ok(())
+    }
+
+    /// Opens `new` at the lowest free number, and returns that.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Errno::Mfile`] if too many descriptors are open.
+    pub(crate) fn open(&mut self, new: Fd, tree: &mut Tree) -> Result<u32> {
+        let free = self.slots.iter().position(Option::is_none);
+        let at = free.unwrap_or(self.slots.len());
+        if at as u64 >= self.max {
+            return Err(Errno::Mfile);
+        }
+        if let Fd::File { ino, .. } | Fd::Dir { ino, .. } = &new {
+            tree.opened(*ino)?;
+        }
+        if at == self.slots.len() {
+            self.slots.push(None);
+        }
+        self.slots[at] = Some(new);
+        Ok(at as u32)
+    }
+
+    /// Opens a second descriptor on the same file or folder. Its position is separate.
+    pub(crate) fn dup(&mut self, fd: u32, tree: &mut Tree) -> Result<u32> {
+        let copy = match self.get(fd)? {
+            Fd::Dir { ino, .. } => Fd::Dir {
+                ino: *ino,
+                preopen: None,
+                listing: None,
+            },
+            other => other.clone(),
+        };
+        self.open(copy, tree)
+    }
+
+    /// # Errors
+    ///
+    /// Returns [`Errno::Notsup`] for a preopened folder.
+    pub(crate) fn close(&mut self, fd: u32, tree: &mut Tree) -> Result<()> {
+        let slot = self.slots.get_mut(fd as usize).ok_or(Errno::Badf)?;
+        match slot.take().ok_or(Errno::Badf)? {
+            // Without the preopened folders the guest could not open anything in later turns.
+            preopened @ Fd::Dir {
+                preopen: Some(_), ..
+            } => {
+                *slot = Some(preopened);
+                Err(Errno::Notsup)
+            }
+            Fd::File { ino, .. } | Fd::Dir { ino, .. } => {
+                tree.closed(ino);
+                Ok(())
+            }
+            Fd::Stdin | Fd::Stdout | Fd::Stderr => Ok(()),
+        }
+    }
+
+    /// Checks that one more descriptor can be opened.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Errno::Mfile`] if it cannot.
+    pub(crate) fn check_limit(&self) -> Result<()> {
+        let open = self.slots.iter().flatten().count() as u64;
+        if open < self.max {
+            Ok(())
+        } else {
+            Err(Errno::Mfile)
+        }
+    }
+
+    /// Prepares a turn: sets the limit and reopens the streams that the last turn has closed.
+    pub(crate) fn begin_turn(&mut self, max: u64) {
+        self.max = max;
+        for (fd, stream) in [Fd::Stdin, Fd::Stdout, Fd::Stderr].into_iter().enumerate() {
+            if let Some(slot @ None) = self.slots.get_mut(fd) {
+                *slot = Some(stream);
+            }
+        }
+    }
+
+    /// Drops all listings if they would exceed [`MAX_LISTED_ENTRIES`] with a new one of `len` entries. A guest that is
+    /// still reading one gets a new listing.
+    pub(crate) fn evict_listings(&mut self, len: usize) {
+        let listings = self.slots.iter().flatten().filter_map(|fd| match fd {
+            Fd::Dir { listing, .. } => listing.as_ref(),
+            _ => None,
+        });
+        if listings.map(|listing| listing.len()).sum::<usize>() + len > MAX_LISTED_ENTRIES {
+            for fd in self.slots.iter_mut().flatten() {
+                if let Fd::Dir { listing, .. } = fd {
+                    *listing = None;
+                }
+            }
+        }
+    }
+
+    /// Returns true if only the streams and the preopened folders are open.
+    pub(crate) fn is_initial(&self) -> bool {
+        self.slots
+            .iter()
+            .flatten()
+            .all(|fd| !matches!(fd, Fd::File { .. } | Fd::Dir { preopen: None, .. }))
+    }
+}

@@ -1,0 +1,1 @@
+(module (import "e" "f" (func))(memory 1)(global (mut i32) (i32.const 0))(func (export "a") (param i32 i32 i32) (memory.fill (local.get 0) (local.get 1) (local.get 2)) (memory.copy (local.get 0) (local.get 1) (local.get 2))))

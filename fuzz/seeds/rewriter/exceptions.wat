@@ -1,0 +1,1 @@
+(module (import "e" "f" (func))(memory 1)(global (mut i32) (i32.const 0))(tag $t (param i32)) (func (export "a") (block (result i32) (try_table (catch $t 0) (throw $t (i32.const 1))) (i32.const 2)) drop))

@@ -1,0 +1,1 @@
+(module (import "e" "f" (func))(memory 1)(global (mut i32) (i32.const 0))(func (export "a") (param i32) (loop (br_if 0 (local.tee 0 (i32.sub (local.get 0) (i32.const 1)))))))

@@ -1,0 +1,1 @@
+(module (import "e" "f" (func))(memory 1)(global (mut i32) (i32.const 0))(func (export "a") (param i32 i64 f32 f64) (result i32 i64) (local v128 funcref) (loop (result i32 i64) (local.get 0) (local.get 1) (br_if 1 (local.get 0)))))

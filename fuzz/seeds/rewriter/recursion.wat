@@ -1,0 +1,1 @@
+(module (import "e" "f" (func))(memory 1)(global (mut i32) (i32.const 0))(func (export "a") (result i32) (call 1)) (func (export "b") (call 2)) (func (call 3)) (func (call 2)))

@@ -1,0 +1,1 @@
+(module (import "e" "f" (func))(memory 1)(global (mut i32) (i32.const 0))(func (export "a") (result i32) (i32.const 7)) (func (export "b") (result i32) (i32.const 7)) (func (result i32) (call 2)))

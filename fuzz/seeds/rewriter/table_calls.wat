@@ -1,0 +1,1 @@
+(module (import "e" "f" (func))(memory 1)(global (mut i32) (i32.const 0))(table 1 1 funcref) (elem (i32.const 0) 1) (func (export "a") (call_indirect (type 0) (i32.const 0)) (return_call 1)))

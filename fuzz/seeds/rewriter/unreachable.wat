@@ -1,0 +1,1 @@
+(module (import "e" "f" (func))(memory 1)(global (mut i32) (i32.const 0))(func (export "a") (result i32) (unreachable) (loop (br 0)) (i32.add)))

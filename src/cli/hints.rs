@@ -1,0 +1,71 @@
+//! Advice of library errors, as flags and subcommands of this command.
+//!
+//! The libraries do not know the command line: their errors return a neutral [`Hint`].
+
+use std::error::Error;
+
+use codeact::Hint;
+use codeact::agent::AgentError;
+use codeact::llm::ModelError;
+use codeact::pack::PackError;
+use codeact::sandbox::SandboxError;
+use codeact::sessions::SessionError;
+
+/// Returns the advice for `error` or for the first of its causes that has one.
+pub(super) fn of(error: &anyhow::Error) -> Option<String> {
+    error.chain().find_map(hint).and_then(|hint| render(&hint))
+}
+
+fn hint(error: &(dyn Error + 'static)) -> Option<Hint> {
+    if let Some(error) = error.downcast_ref::<AgentError>() {
+        error.hint()
+    } else if let Some(error) = error.downcast_ref::<SandboxError>() {
+        error.hint()
+    } else if let Some(error) = error.downcast_ref::<SessionError>() {
+        error.hint()
+    } else if let Some(error) = error.downcast_ref::<PackError>() {
+        error.hint()
+    } else {
+        error.downcast_ref::<ModelError>()?.hint()
+    }
+}
+
+fn render(hint: &Hint) -> Option<String> {
+    Some(match hint {
+        Hint::InstallPackFromFile { pack, wheel } => format!(
+            "`codeact pack install {pack}` installs it while online, `codeact pack install {pack} --from {wheel}` from \
+             a local file"
+        ),
+        Hint::ListPacks => "`codeact pack list` shows the packs".into(),
+        Hint::ListPackages => "`codeact pack list` shows the packages of each pack".into(),
+        Hint::ReinstallPack => {
+            "`codeact pack remove` removes the pack, `codeact pack install` installs it again".into()
+        }
+        Hint::ListSessions => "`codeact session list` shows the sessions".into(),
+        Hint::ListTurns { session } => format!("`codeact session log {session}` shows its turns"),
+        Hint::ChooseModel => {
+            "--model NAME and --base-url URL set them; `codeact demo` and `codeact exec` need no model"
+                .into()
+        }
+        Hint::NameModel => "--model NAME names it".into(),
+        Hint::GiveModelAddress => "--base-url URL sets the base URL".into(),
+        Hint::AllowHost { rule } => format!("--allow-net {rule} allows it"),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_of_a_cause_is_rendered() {
+        let missing = SessionError::Missing { name: "s".into() };
+        let error = anyhow::Error::new(missing).context("cannot resume");
+        assert_eq!(
+            of(&error).as_deref(),
+            Some("`codeact session list` shows the sessions")
+        );
+        assert_eq!(of(&anyhow::anyhow!("no advice")), None);
+    }
+}
