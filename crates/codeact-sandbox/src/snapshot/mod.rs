@@ -32,6 +32,22 @@ pub struct SavedSnapshot {
 
 /// State of a session between two turns. It is immutable and shared by the sessions that start from it. Cheap to clone;
 /// snapshots of a session share unchanged data.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), codeact_sandbox::SandboxError> {
+/// use codeact_sandbox::{Sandbox, Snapshot};
+///
+/// let sandbox = Sandbox::new().await?;
+/// let mut session = sandbox.session()?;
+/// session.run("x = 1").await?;
+/// let start = session.checkpoint()?;
+/// session.run("x = 2").await?;
+/// session.rollback(&start); // x is 1 again
+/// start.save("work.snapshot")?;
+/// let again = Snapshot::load(&sandbox, "work.snapshot")?.session();
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Snapshot {
     pub(crate) context: SessionContext,

@@ -57,6 +57,16 @@ pub enum MountMode {
 /// Symbolic links are shown as links and followed in the guest's tree, so none leads out of the folder. Pipes, devices
 /// and sockets are listed but cannot be opened. Names that are not UTF-8 are not listed. All mounts together list at
 /// most 200,000 names; listing a folder beyond that is an `OSError`.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), codeact_sandbox::SandboxError> {
+/// use codeact_sandbox::{Mount, MountMode, Sandbox};
+///
+/// let data = Mount::open("data")?.at("/data")?.mode(MountMode::Overlay);
+/// let sandbox = Sandbox::builder().mount(data).build().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Mount {
     host: PathBuf,
