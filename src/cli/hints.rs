@@ -36,7 +36,6 @@ fn render(hint: &Hint) -> Option<String> {
             "`codeact pack install {pack}` installs it while online, `codeact pack install {pack} --from {wheel}` from \
              a local file"
         ),
-        Hint::ListPacks => "`codeact pack list` shows the packs".into(),
         Hint::ListPackages => "`codeact pack list` shows the packages of each pack".into(),
         Hint::ReinstallPack => {
             "`codeact pack remove` removes the pack, `codeact pack install` installs it again".into()
@@ -49,7 +48,6 @@ fn render(hint: &Hint) -> Option<String> {
         }
         Hint::NameModel => "--model NAME names it".into(),
         Hint::GiveModelAddress => "--base-url URL sets the base URL".into(),
-        Hint::AllowHost { rule } => format!("--allow-net {rule} allows it"),
         _ => return None,
     })
 }

@@ -14,8 +14,6 @@ pub enum Hint {
         /// The wheel's file name.
         wheel: String,
     },
-    /// See which packs there are.
-    ListPacks,
     /// See which packages a pack has.
     ListPackages,
     /// Remove the pack and install it again.
@@ -33,9 +31,4 @@ pub enum Hint {
     NameModel,
     /// Give the address of the model's server.
     GiveModelAddress,
-    /// Allow requests to a host.
-    AllowHost {
-        /// The rule that would allow them, such as `api.example.com:8443`.
-        rule: String,
-    },
 }
