@@ -4,6 +4,9 @@
 /// The manifest of the pack `science`, as TOML.
 pub const SCIENCE: &str = include_str!("packs/science.toml");
 
+/// A WebAssembly module with wrappers of numpy's functions, from `overlays/numpy.wat`.
+pub const NUMPY_OVERLAY: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/numpy.wasm"));
+
 /// Source that runs once, while the base image is made. It loads [`MODULES`] and imports the pack's warm list.
 pub const BOOT: &str = include_str!("guest/boot.py");
 
@@ -20,13 +23,20 @@ macro_rules! module {
 }
 
 /// Name and source of each guest module, in the order in which they are loaded: a module follows those it imports.
-pub const MODULES: [(&str, &str); 19] = [
+pub const MODULES: [(&str, &str); 36] = [
+    module!("user_database"),
+    module!("unix_compat"),
+    module!("scheduler"),
+    module!("locks"),
     module!("hints"),
+    module!("sources"),
     module!("errors"),
     module!("answer"),
     module!("seeds"),
-    module!("unsupported"),
     module!("wasi_compat"),
+    module!("numpy_compat"),
+    module!("random_ranges"),
+    module!("key_derivation"),
     module!("hostcall"),
     module!("tls"),
     module!("wire"),
@@ -34,8 +44,18 @@ pub const MODULES: [(&str, &str); 19] = [
     module!("net_poll"),
     module!("net_async"),
     module!("event_loop"),
+    module!("suspend"),
+    module!("thread_calls"),
     module!("threads"),
+    module!("thread_pool"),
+    module!("unsupported"),
     module!("displays"),
+    module!("fonts"),
+    module!("notebook"),
+    module!("ipython_display"),
+    module!("ipython"),
+    module!("plots"),
+    module!("exit_functions"),
     module!("variables"),
     module!("tools"),
     module!("user_input"),

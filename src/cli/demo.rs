@@ -7,6 +7,7 @@ use codeact::llm::{RecordedModel, Resolved};
 
 use super::args::{Demo, FileArgs, Global, ModelArgs, Run, ToolArgs};
 use super::run::solve;
+use crate::report::notice;
 
 const TASK: &str = "Three laptops (Laptop A: $1200, CPU 9500, 8 h; Laptop B: $1000, 8700, 10 h; \
                     Laptop C: $900, 8000, 7 h); score each by cpu × battery / price, choose the best, answer as JSON \
@@ -17,7 +18,7 @@ const RECORDING: &str = include_str!("demo.json");
 
 pub(super) async fn run(demo: Demo, global: &Global) -> anyhow::Result<ExitCode> {
     let model = RecordedModel::from_json(RECORDING)?;
-    anstream::eprintln!(
+    notice!(
         "demo: the model's reply is a recording; reading it, running its code and the answer are real"
     );
     let run = Run {

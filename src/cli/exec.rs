@@ -9,6 +9,7 @@ use anyhow::{Context, bail};
 use codeact::sandbox::Turn;
 
 use super::args::{Exec, Global};
+use super::output_pump::LiveOutput;
 use super::recording::{self, CommandNote};
 use super::store::ActiveSession;
 use super::tools::OwnConfig;
@@ -18,9 +19,13 @@ use super::{input, mounts};
 use crate::report;
 
 pub(super) async fn run(mut exec: Exec, global: &Global) -> anyhow::Result<ExitCode> {
+    let may_ask = (mounts::will_ask(&exec.files) && !exec.diff) || exec.tools.may_ask();
+    let live = LiveOutput::new(may_ask, exec.raw)?;
     let source = Source::read(exec.code.take(), exec.file.take())?;
     let grants = GrantArgs {
         files: &exec.files,
+        // Only a file of the user: other code can be from anywhere.
+        script: source.is_file.then(|| source.turn.code()),
         tools: &exec.tools,
         limits: &exec.limits,
         own_config: OwnConfig::Unused,
@@ -35,7 +40,7 @@ pub(super) async fn run(mut exec: Exec, global: &Global) -> anyhow::Result<ExitC
         json: exec.json,
         quiet: global.quiet,
         diff: exec.diff,
-        sanitize: (mounts::will_ask(&exec.files) && !exec.diff) || exec.tools.may_ask(),
+        live,
     };
     let runner = TurnRunner::new(grants, &exec.files, mode).await;
     let result = run_source(source, &exec, runner).await;
@@ -53,10 +58,11 @@ async fn run_source(
     let argv = std::iter::once(&source.argv0)
         .chain(&exec.args)
         .chain(&exec.rest);
-    let mut turn = Turn::new(source.code)
-        .argv(argv)
-        .name(source.name)
-        .transactional(exec.transactional);
+    let mut turn = source.turn.argv(argv).transactional(exec.transactional);
+    // In a session, code without a file keeps the name of its turn: later turns can call its functions.
+    if source.is_file || exec.session.is_none() {
+        turn = turn.name(source.name);
+    }
     for (key, value) in runner.env().iter().chain(&exec.env) {
         turn = turn.env(key, value);
     }
@@ -73,40 +79,45 @@ async fn run_source(
 
 /// The code to run.
 struct Source {
-    code: String,
+    turn: Turn,
     /// Its file name in tracebacks.
     name: String,
     argv0: String,
+    is_file: bool,
     is_stdin: bool,
 }
 
 impl Source {
     /// Returns `code`, or reads it from `file`; `-` is stdin.
     fn read(code: Option<String>, file: Option<PathBuf>) -> anyhow::Result<Self> {
-        let (code, name, argv0) = match (code, file) {
-            (Some(code), _) => (code, "<string>".to_owned(), "-c".to_owned()),
-            (None, Some(file)) if file == Path::new("-") => {
-                let code = input::text("stdin", std::io::stdin())?;
-                return Ok(Self {
-                    code,
-                    name: "<stdin>".into(),
-                    argv0: "<stdin>".into(),
-                    is_stdin: true,
-                });
-            }
+        match (code, file) {
+            (Some(code), _) => Ok(Self {
+                turn: Turn::new(code),
+                name: "<string>".to_owned(),
+                argv0: "-c".to_owned(),
+                is_file: false,
+                is_stdin: false,
+            }),
+            (None, Some(file)) if file == Path::new("-") => Ok(Self {
+                turn: input::source("stdin", std::io::stdin())?,
+                name: "<stdin>".into(),
+                argv0: "<stdin>".into(),
+                is_file: false,
+                is_stdin: true,
+            }),
             (None, Some(file)) => {
                 let name = file.display().to_string();
                 let open =
                     std::fs::File::open(&file).with_context(|| format!("cannot open {name}"))?;
-                (input::text(&name, open)?, name.clone(), name)
+                Ok(Self {
+                    turn: input::source(&name, open)?,
+                    argv0: name.clone(),
+                    name,
+                    is_file: true,
+                    is_stdin: false,
+                })
             }
             (None, None) => bail!("expected a FILE, `-`, or `-c CODE`"),
-        };
-        Ok(Self {
-            code,
-            name,
-            argv0,
-            is_stdin: false,
-        })
+        }
     }
 }

@@ -7,12 +7,14 @@ use codeact::sandbox::{Execution, Outcome};
 use codeact_base::text::shown;
 
 use super::hints;
+use crate::report::notice;
 
 /// The command line is not valid.
 const USAGE: u8 = 2;
 /// The code waits for user input; as `EX_TEMPFAIL` of sysexits.h.
 pub(super) const SUSPENDED: u8 = 75;
-const TIMED_OUT: u8 = 124;
+/// As of `timeout` of the GNU core utilities.
+pub(super) const TIMED_OUT: u8 = 124;
 /// The runner itself failed.
 pub(super) const FAILED: u8 = 125;
 /// As of a process that SIGINT kills.
@@ -88,7 +90,7 @@ pub(super) fn format_error(error: &anyhow::Error) -> String {
 
 /// Prints an error and returns the exit code for it.
 pub(super) fn fail(error: &anyhow::Error) -> ExitCode {
-    anstream::eprintln!("codeact: {}", format_error(error));
+    notice!("codeact: {}", format_error(error));
     let is_usage = error.downcast_ref::<UsageError>().is_some();
     ExitCode::from(if is_usage { USAGE } else { FAILED })
 }

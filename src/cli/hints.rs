@@ -4,12 +4,12 @@
 
 use std::error::Error;
 
-use codeact::Hint;
 use codeact::agent::AgentError;
 use codeact::llm::ModelError;
 use codeact::pack::PackError;
 use codeact::sandbox::SandboxError;
 use codeact::sessions::SessionError;
+use codeact::{Hint, LimitName};
 
 /// Returns the advice for `error` or for the first of its causes that has one.
 pub(super) fn of(error: &anyhow::Error) -> Option<String> {
@@ -48,7 +48,34 @@ fn render(hint: &Hint) -> Option<String> {
         }
         Hint::NameModel => "--model NAME names it".into(),
         Hint::GiveModelAddress => "--base-url URL sets the base URL".into(),
+        Hint::RaiseLimits { limits } => {
+            let flags: Vec<_> = (limits.iter())
+                .filter_map(|(limit, needed)| raise(*limit, *needed))
+                .collect();
+            format!("{} allows it", flags.join(" "))
+        }
         _ => return None,
+    })
+}
+
+/// Returns the flag that raises `limit` to `needed`.
+fn raise(limit: LimitName, needed: Option<u64>) -> Option<String> {
+    let (flag, is_size) = match limit {
+        LimitName::Wall => ("--timeout", false),
+        LimitName::Fuel => ("--fuel", false),
+        LimitName::Memory => ("--max-memory", true),
+        LimitName::Output => ("--max-output", true),
+        LimitName::HostCalls => ("--max-host-calls", false),
+        LimitName::HostCallBytes => ("--max-host-call-bytes", true),
+        LimitName::FileBytes => ("--max-file-bytes", true),
+        LimitName::Files => ("--max-files", false),
+        LimitName::OpenFiles => ("--max-open-files", false),
+        _ => return None,
+    };
+    Some(match needed {
+        None => format!("a larger {flag}"),
+        Some(needed) if is_size && needed % (1 << 20) == 0 => format!("{flag} {}M", needed >> 20),
+        Some(needed) => format!("{flag} {needed}"),
     })
 }
 

@@ -6,13 +6,34 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, bail};
 
-use codeact::sandbox::Stdin;
+use codeact::sandbox::{Stdin, Turn};
 
 /// Limit of text read from a file or stdin, in bytes.
 const MAX_TEXT: u64 = 16 << 20;
 
 /// Reads all of `from` as UTF-8 text, without a byte order mark. `name` is for error messages.
 pub(super) fn text(name: &str, from: impl Read) -> anyhow::Result<String> {
+    let mut bytes = bytes(name, from)?;
+    if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
+        bytes.drain(..3);
+    }
+    String::from_utf8(bytes)
+        .ok()
+        .with_context(|| format!("{name} is not UTF-8 text"))
+}
+
+/// Reads all of `from` as Python source, in the encoding that it declares (PEP 263). `name` is for error messages.
+pub(super) fn source(name: &str, from: impl Read) -> anyhow::Result<Turn> {
+    Turn::from_file_content(&bytes(name, from)?).with_context(|| {
+        format!(
+            "{name} is not UTF-8 text, and does not declare another encoding; declare it in the first line, for \
+             example `# coding: latin-1`"
+        )
+    })
+}
+
+/// Reads all of `from`. `name` is for error messages.
+fn bytes(name: &str, from: impl Read) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     from.take(MAX_TEXT + 1)
         .read_to_end(&mut bytes)
@@ -20,12 +41,7 @@ pub(super) fn text(name: &str, from: impl Read) -> anyhow::Result<String> {
     if bytes.len() as u64 > MAX_TEXT {
         bail!("{name} is longer than {} MiB", MAX_TEXT >> 20);
     }
-    if bytes.starts_with(&[0xEF, 0xBB, 0xBF]) {
-        bytes.drain(..3);
-    }
-    String::from_utf8(bytes)
-        .ok()
-        .with_context(|| format!("{name} is not UTF-8 text"))
+    Ok(bytes)
 }
 
 /// Returns the process's stdin for the code. It is not read before the code reads.

@@ -17,6 +17,7 @@ mod input;
 mod mounts;
 mod output_pump;
 mod pack;
+mod packages;
 mod recording;
 mod repl;
 mod replay;

@@ -8,7 +8,7 @@ use codeact::sandbox::{Changes, MountMode, Sandbox};
 
 use super::args::FileArgs;
 use super::terminal;
-use crate::report;
+use crate::report::{self, notice};
 
 /// Returns `sandbox` with the mounts of `args`. `diff` is true if nothing will be written back.
 pub(super) fn grant(sandbox: &Sandbox, args: &FileArgs, diff: bool) -> anyhow::Result<Sandbox> {
@@ -83,7 +83,7 @@ pub(super) async fn write_back(
 
 fn say(quiet: bool, text: &str) {
     if !quiet {
-        anstream::eprintln!("codeact: {text}");
+        notice!("codeact: {text}");
     }
 }
 
@@ -101,7 +101,7 @@ async fn confirm() -> anyhow::Result<bool> {
     let answer = tokio::select! {
         answer = read => answer??,
         _ = tokio::signal::ctrl_c() => {
-            anstream::eprintln!();
+            notice!("");
             return Ok(false);
         }
     };

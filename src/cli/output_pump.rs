@@ -1,17 +1,21 @@
 //! Writes the code's output to stdout and stderr while the code runs.
 
-use std::io::{Error, ErrorKind, Write};
+use std::io::{Error, ErrorKind, IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::sync::watch;
 
 use codeact::event::{Event, EventSink, Stream};
 use codeact::sandbox::Cancel;
+use codeact_base::terminal::TerminalText;
 use codeact_base::text::shown;
+
+use super::exit_code::usage_error;
+use super::terminal;
 
 /// Longest time that a question waits for earlier output to be written: a terminal can be paused.
 const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -26,9 +30,8 @@ pub(super) struct OutputPump {
 }
 
 impl OutputPump {
-    /// Starts the thread. If `sanitize` is true, control characters are escaped, so that the output cannot control a
-    /// terminal.
-    pub(super) fn new(cancel: Cancel, sanitize: bool) -> Self {
+    /// Starts the thread.
+    pub(super) fn new(cancel: Cancel, live: LiveOutput) -> Self {
         // Not bounded: the turn's limit of output bounds it.
         let (send, receive) = std::sync::mpsc::channel::<(Stream, String)>();
         let sent = Arc::new(AtomicU64::new(0));
@@ -45,13 +48,12 @@ impl OutputPump {
         });
         let thread = std::thread::spawn(move || {
             let mut failed = None;
-            for (stream, mut text) in receive {
-                if sanitize {
-                    text = shown(&text);
-                }
+            let mut stdout = Filter::new(live, std::io::stdout().is_terminal());
+            let mut stderr = Filter::new(live, std::io::stderr().is_terminal());
+            for (stream, text) in receive {
                 let result = match stream {
-                    Stream::Stdout => write_all(std::io::stdout().lock(), &text),
-                    Stream::Stderr => write_all(std::io::stderr().lock(), &text),
+                    Stream::Stdout => write_all(std::io::stdout().lock(), &stdout.push(text)),
+                    Stream::Stderr => write_all(std::io::stderr().lock(), &stderr.push(text)),
                 };
                 if let Err(e) = result {
                     cancel.cancel();
@@ -59,7 +61,9 @@ impl OutputPump {
                 }
                 written.send_modify(|written| *written += 1);
             }
-            failed
+            let rest = write_all(std::io::stdout().lock(), &stdout.finish())
+                .and_then(|()| write_all(std::io::stderr().lock(), &stderr.finish()));
+            failed.or(rest.err())
         });
         Self {
             events,
@@ -91,6 +95,66 @@ impl OutputPump {
     }
 }
 
+/// How the code's output is written to a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LiveOutput {
+    /// Colours and movement within a line pass; see [`TerminalText`].
+    Styled,
+    /// All control characters but line breaks and tabs are escaped, in pipes too: the user may be asked on the terminal
+    /// that shows the output.
+    Plain,
+    /// Unchanged.
+    Raw,
+}
+
+impl LiveOutput {
+    /// Selects the mode. `may_ask` is true if the command may ask the user for an approval, `raw` if the output is
+    /// requested unchanged; both are a usage error.
+    pub(super) fn new(may_ask: bool, raw: bool) -> anyhow::Result<Self> {
+        match (may_ask && terminal::can_ask(), raw) {
+            (true, true) => Err(usage_error(anyhow!(
+                "--raw lets the code control the terminal on which you are asked for approvals; leave it out, or \
+                 approve beforehand with --approve and --yes"
+            ))),
+            (true, false) => Ok(Self::Plain),
+            (false, true) => Ok(Self::Raw),
+            (false, false) => Ok(Self::Styled),
+        }
+    }
+}
+
+/// Makes the text of one stream safe.
+enum Filter {
+    Unchanged,
+    Plain,
+    Styled(TerminalText),
+}
+
+impl Filter {
+    fn new(live: LiveOutput, is_terminal: bool) -> Self {
+        match live {
+            LiveOutput::Plain => Self::Plain,
+            LiveOutput::Styled if is_terminal => Self::Styled(TerminalText::default()),
+            LiveOutput::Styled | LiveOutput::Raw => Self::Unchanged,
+        }
+    }
+
+    fn push(&mut self, text: String) -> String {
+        match self {
+            Self::Unchanged => text,
+            Self::Plain => shown(&text),
+            Self::Styled(stream) => stream.push(&text),
+        }
+    }
+
+    fn finish(&mut self) -> String {
+        match self {
+            Self::Unchanged | Self::Plain => String::new(),
+            Self::Styled(stream) => stream.finish(),
+        }
+    }
+}
+
 /// How much of the output has been written.
 #[derive(Clone)]
 pub(super) struct WriteProgress {
@@ -108,6 +172,9 @@ impl WriteProgress {
 }
 
 fn write_all(mut to: impl Write, text: &str) -> std::io::Result<()> {
+    if text.is_empty() {
+        return Ok(());
+    }
     to.write_all(text.as_bytes())?;
     to.flush()
 }

@@ -9,7 +9,7 @@ use codeact::pack::{Dirs, Manifest, PackStatus, Store, builtin_names};
 
 use super::args::{Global, Pack};
 use super::settings;
-use crate::report;
+use crate::report::{self, notice};
 
 pub(super) async fn run(command: Pack, global: &Global) -> anyhow::Result<ExitCode> {
     let store = || -> anyhow::Result<Store> {
@@ -25,7 +25,7 @@ pub(super) async fn run(command: Pack, global: &Global) -> anyhow::Result<ExitCo
         Pack::Install { name, from } => {
             let manifest = named(name)?;
             if store()?.installed(manifest)?.is_some() && !global.quiet {
-                anstream::eprintln!("{} is already installed", manifest.name);
+                notice!("{} is already installed", manifest.name);
             }
             let sandbox = settings::sandbox(global, report::progress(global.quiet), &[])
                 .pack(&manifest.name)
@@ -55,7 +55,7 @@ pub(super) async fn run(command: Pack, global: &Global) -> anyhow::Result<ExitCo
         Pack::Remove { name } => {
             let manifest = named(name)?;
             let freed = store()?.remove(&manifest.name)?;
-            anstream::eprintln!("removed {}: {} MiB freed", manifest.name, freed >> 20);
+            notice!("removed {}: {} MiB freed", manifest.name, freed >> 20);
         }
     }
     Ok(ExitCode::SUCCESS)

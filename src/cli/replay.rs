@@ -7,21 +7,22 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
+use codeact::LimitName;
 use codeact::agent::{Agent, AgentError, Ending};
 use codeact::event::EventSink;
 use codeact::llm::{Finish, RecordedModel};
-use codeact::pack::Requirement;
+use codeact::pack::{PackError, Requirement};
 use codeact::sandbox::{
     Cancel, Recording, Replay as ReplayedSession, Sandbox, SandboxError, TurnOptions,
 };
 
 use super::args::{Global, Replay};
-use super::output_pump::OutputPump;
+use super::output_pump::{LiveOutput, OutputPump};
 use super::recording::{CommandNote, RunEvent, RunNote};
 use super::signals::cancel_on_ctrl_c;
 use super::turn_runner::print_ending;
 use super::{exit_code, repl, settings};
-use crate::report;
+use crate::report::{self, notice};
 
 pub(super) async fn run(replay: Replay, global: &Global) -> anyhow::Result<ExitCode> {
     if let Some(until) = replay.until {
@@ -56,12 +57,20 @@ async fn run_until(until: usize, replay: &Replay, global: &Global) -> anyhow::Re
             count_turns(turns)
         );
     }
+    let live = LiveOutput::new(false, replay.raw)?;
     let sandbox = sandbox(&recording, replay, global).await?;
     let mut session = recording.until(until).start(&sandbox)?;
-    if let Err(e) = replay_turns(&mut session, false, true).await {
+    if let Err(e) = replay_turns(&mut session, None).await {
         return report_divergence(&e, file);
     }
-    repl::continue_session(sandbox, session.into_session(), &replay.limits, global).await
+    repl::continue_session(
+        sandbox,
+        session.into_session(),
+        &replay.limits,
+        live,
+        global,
+    )
+    .await
 }
 
 /// Prints that a replay does the same as its recording.
@@ -86,22 +95,31 @@ fn count_turns(count: usize) -> String {
     }
 }
 
-/// Prints the divergence of a replay. Returns any other error, with the name of the file.
+/// Prints the divergence of a replay, or the limits that it needs. Returns the exit code; any other error is returned
+/// with the name of the file.
 fn report_divergence(error: &anyhow::Error, file: &Path) -> anyhow::Result<ExitCode> {
     let text = exit_code::format_error(error);
-    if !is_divergence(error) {
-        bail!("{}: {text}", file.display());
-    }
-    anstream::eprintln!("codeact: {}: {text}", file.display());
-    Ok(ExitCode::from(1))
+    let code = match sandbox_error(error) {
+        Some(SandboxError::Differs { .. }) => 1,
+        Some(SandboxError::NeedsMore { limits, .. }) => {
+            let is_stopped = limits.iter().any(|limit| limit.name == LimitName::Wall);
+            if is_stopped {
+                exit_code::TIMED_OUT
+            } else {
+                exit_code::FAILED
+            }
+        }
+        _ => bail!("{}: {text}", file.display()),
+    };
+    notice!("codeact: {}: {text}", file.display());
+    Ok(ExitCode::from(code))
 }
 
-fn is_divergence(error: &anyhow::Error) -> bool {
-    let error = match error.downcast_ref() {
+fn sandbox_error(error: &anyhow::Error) -> Option<&SandboxError> {
+    match error.downcast_ref() {
         Some(AgentError::Sandbox(error)) => Some(error),
         _ => error.downcast_ref(),
-    };
-    matches!(error, Some(SandboxError::Differs { .. }))
+    }
 }
 
 async fn sandbox(
@@ -118,8 +136,17 @@ async fn sandbox(
         })
         .collect::<anyhow::Result<_>>()?;
     let progress = report::progress(global.quiet);
-    let sandbox = settings::sandbox(global, progress, &packages).limits(replay.limits.limits());
-    Ok(sandbox.build().await?)
+    let sandbox = settings::sandbox(global, progress, &packages)
+        .limits(replay.limits.limits())
+        // A recording is a file from elsewhere, and its packages are names on an index.
+        .fetch_packages(replay.fetch);
+    match sandbox.build().await {
+        Err(SandboxError::Pack(PackError::PackagesOffline { wanted })) if !global.offline => bail!(
+            "the recording needs packages that are not in the cache, and nothing is downloaded for a recording unless \
+             you ask for it: {wanted}\nif you trust these names, --fetch downloads them"
+        ),
+        built => Ok(built?),
+    }
 }
 
 /// Replays the whole recording and shows it as the recorded command did, or silently with `--check`.
@@ -142,19 +169,21 @@ async fn replay_all(
                 .await
         }
         // Without a note of this command, show the turns.
-        _ => replay_turns(&mut session, !replay.check, global.quiet).await,
+        _ => {
+            let live = LiveOutput::new(false, replay.raw)?;
+            replay_turns(&mut session, (!replay.check).then_some(live)).await
+        }
     }
 }
 
-/// Replays all turns. Returns the exit code of the last one.
+/// Replays all turns, and shows them as `live` says, or not at all. Returns the exit code of the last one.
 async fn replay_turns(
     session: &mut ReplayedSession,
-    show: bool,
-    quiet: bool,
+    live: Option<LiveOutput>,
 ) -> anyhow::Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     loop {
-        let pump = show.then(|| OutputPump::new(Cancel::new(), false));
+        let pump = live.map(|live| OutputPump::new(Cancel::new(), live));
         let mut options = TurnOptions::new();
         if let Some(pump) = &pump {
             options = options.events(pump.events());
@@ -168,8 +197,8 @@ async fn replay_turns(
         let Some(execution) = execution? else {
             return Ok(code);
         };
-        if show {
-            report::human::ending(&execution, quiet);
+        if live.is_some() {
+            report::human::ending(&execution);
         }
         code = ExitCode::from(exit_code::of(&execution));
     }
@@ -213,7 +242,7 @@ impl RecordedRun {
             steps = steps.min(u32::try_from(self.replies.len()).unwrap_or(u32::MAX));
         }
         if steps == 0 || self.replies.is_empty() {
-            anstream::eprintln!("codeact: stopped");
+            notice!("codeact: stopped");
             return Ok(ExitCode::from(exit_code::CANCELLED));
         }
         let cancel = Cancel::new();

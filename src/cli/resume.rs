@@ -1,6 +1,5 @@
 //! `codeact session resume`: answers the question of a suspended turn and continues it.
 
-use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -12,6 +11,7 @@ use codeact::sessions::{SessionError, SessionStore};
 
 use super::args::{Global, Resume};
 use super::exit_code;
+use super::output_pump::LiveOutput;
 use super::run;
 use super::store::ActiveSession;
 use super::tools::OwnConfig;
@@ -30,6 +30,7 @@ pub(super) async fn run(
     let prompt = PromptMode::new(true, false);
     let grants = GrantArgs {
         files: &resume.files,
+        script: None,
         tools: &resume.tools,
         limits: &resume.limits,
         // As `run` does, which may have begun the session.
@@ -45,7 +46,7 @@ pub(super) async fn run(
         json: false,
         quiet: global.quiet,
         diff: false,
-        sanitize: std::io::stdout().is_terminal(),
+        live: LiveOutput::new(true, false)?,
     };
     let runner = TurnRunner::new(grants, &resume.files, mode).await;
     let result = continue_turn(&resume, store, prompt, events, runner).await;

@@ -11,18 +11,19 @@ use codeact::llm::{ModelOptions, Resolved, resolve};
 
 use super::args::{Global, ModelArgs, Run};
 use super::input;
+use super::output_pump::LiveOutput;
 use super::recording::{self, CommandNote, RunNote};
 use super::store::ActiveSession;
 use super::tools::OwnConfig;
 use super::turn_runner::{GrantArgs, Grants, OutputMode, TurnRunner};
 use super::user_input::PromptMode;
-use crate::report;
+use crate::report::{self, notice};
 
 pub(super) async fn run(run: Run, global: &Global) -> anyhow::Result<ExitCode> {
     // The model first: without one, the user need not type a task to see the error.
     let model = model(&run.model).await?;
     if !global.quiet {
-        anstream::eprintln!("model: {}", model.summary);
+        notice!("model: {}", model.summary);
     }
     let stdin = std::io::stdin();
     let (task, input) = if run.task == "-" {
@@ -49,6 +50,7 @@ pub(super) async fn solve(
 ) -> anyhow::Result<ExitCode> {
     let grants = GrantArgs {
         files: &run.files,
+        script: None,
         tools: &run.tools,
         limits: &run.limits,
         own_config: OwnConfig::Used,
@@ -66,7 +68,7 @@ pub(super) async fn solve(
         json: run.json,
         quiet: global.quiet,
         diff: false,
-        sanitize: false,
+        live: LiveOutput::Styled,
     };
     let runner = TurnRunner::new(grants, &run.files, mode).await;
     let result = run_agent(task, input, model, run, events(run, global), runner).await;

@@ -11,12 +11,13 @@ use codeact_base::text::{one_line, shown};
 
 use super::args::{Global, Session};
 use super::store;
+use crate::report::{json, notice};
 
 pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<ExitCode> {
     let store = store::store()?;
     let say = |text: String| {
         if !global.quiet {
-            anstream::eprintln!("codeact: {text}");
+            notice!("codeact: {text}");
         }
     };
     if let Session::Resume(resume) = command {
@@ -31,8 +32,8 @@ pub(super) async fn run(command: Session, global: &Global) -> anyhow::Result<Exi
             }
         }
         Session::Show { name, json: true } => {
-            serde_json::to_writer(&mut out, &store.turns(&name)?)?;
-            writeln!(out)?;
+            drop(out);
+            json::print(&store.turns(&name)?)?;
         }
         Session::Show { name, json: false } => show(&mut out, &store.turns(&name)?)?,
         Session::Log { name } => {

@@ -14,7 +14,7 @@ use codeact_base::text::shown;
 
 use super::args::{Global, ToolArgs, ToolsCommand};
 use super::settings;
-use crate::report;
+use crate::report::{self, notice};
 
 /// Whether the user's own `mcp.json` is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn servers(args: &ToolArgs, own: OwnConfig, quiet: bool) -> anyhow::Result<Vec<S
     let here = ["mcp.json", ".mcp.json"].into_iter();
     for file in here.filter(|file| Path::new(file).is_file()) {
         if !quiet && !args.mcp_config.iter().any(|given| given == Path::new(file)) {
-            anstream::eprintln!(
+            notice!(
                 "codeact: the servers of {file} in this folder are not used; --mcp-config {file} \
                  starts them"
             );
@@ -94,9 +94,10 @@ pub(super) async fn run(command: ToolsCommand, global: &Global) -> anyhow::Resul
     let mut out = std::io::stdout().lock();
     if command.json {
         let list: Vec<ToolJson> = list.iter().map(|tool| (&**tool).into()).collect();
-        writeln!(out, "{}", serde_json::to_string_pretty(&list)?)?;
+        drop(out);
+        report::json::print_pretty(&list)?;
     } else if text.is_empty() {
-        anstream::eprintln!("codeact: there are no tools; --tool, --mcp and mcp.json add some");
+        notice!("codeact: there are no tools; --tool, --mcp and mcp.json add some");
     } else if out.is_terminal() {
         // The descriptions are chosen by servers.
         writeln!(out, "{}", shown(&text))?;

@@ -20,16 +20,18 @@ use codeact_base::text::shown;
 use super::args::{FileArgs, Global, LimitArgs, ToolArgs};
 use super::exit_code::{self, exit_fast};
 use super::mounts::{self, WriteBack};
-use super::output_pump::OutputPump;
+use super::output_pump::{LiveOutput, OutputPump};
 use super::store::{ActiveSession, Ran};
 use super::tools::{self, OwnConfig};
 use super::user_input::{self, PromptMode};
-use super::{artifacts, recording, settings, signals};
-use crate::report;
+use super::{artifacts, packages, recording, settings, signals};
+use crate::report::{self, notice};
 
 /// Grants of a command, and how it asks the user.
 pub(super) struct GrantArgs<'a> {
     pub(super) files: &'a FileArgs,
+    /// A script whose metadata can name packages.
+    pub(super) script: Option<&'a str>,
     pub(super) tools: &'a ToolArgs,
     pub(super) limits: &'a LimitArgs,
     pub(super) own_config: OwnConfig,
@@ -53,7 +55,8 @@ pub(super) struct Grants {
 impl Grants {
     /// Makes the sandbox. An invalid mount is a usage error.
     pub(super) async fn open(args: GrantArgs<'_>, global: &Global) -> anyhow::Result<Self> {
-        let sandbox = settings::sandbox(global, args.progress, &args.files.packages)
+        let wanted = packages::requested(args.files, args.script)?;
+        let sandbox = settings::sandbox(global, args.progress, &wanted)
             .limits(args.limits.limits())
             .build()
             .await?;
@@ -64,7 +67,7 @@ impl Grants {
             sandbox = sandbox.derive().tools(tools.clone()).build()?;
         }
         if args.tools.may_ask() && args.prompt == PromptMode::Unavailable && !global.quiet {
-            anstream::eprintln!(
+            notice!(
                 "codeact: there is no terminal to ask on, so tool calls that need approval will be denied"
             );
         }
@@ -84,8 +87,7 @@ pub(super) struct OutputMode {
     pub(super) quiet: bool,
     /// Show all changes, and write none back.
     pub(super) diff: bool,
-    /// Escape control characters in live output, because the user will be asked on the same terminal.
-    pub(super) sanitize: bool,
+    pub(super) live: LiveOutput,
 }
 
 /// Runs the turns of one command.
@@ -151,7 +153,12 @@ impl<'a> TurnRunner<'a> {
             not_committed,
         } = ran;
         if !self.mode.json {
-            report::human::ending(&execution, self.mode.quiet);
+            report::human::ending(&execution);
+            if !self.mode.quiet
+                && let Some(hint) = packages::hint(&execution)
+            {
+                notice!("codeact: {hint}");
+            }
         }
         let status = exit_code::of(&execution);
         let changes = session.changes();
@@ -170,15 +177,20 @@ impl<'a> TurnRunner<'a> {
             })?;
         }
         self.save_artifacts(&[&execution])?;
-        if let Some(recorder) = recorder {
-            recorder.finish()?;
-        }
+        let recorded = recorder.map_or(Ok(()), |recorder| recorder.finish());
         self.grants.tools.close().await;
         exit_fast((self.grants.sandbox, session));
         if let Some(error) = not_committed {
             return Err(error);
         }
         written?;
+        match (recorded, status) {
+            // The exit code says how the turn ended.
+            (Err(error), 1..) => {
+                exit_code::fail(&error.into());
+            }
+            (recorded, _) => recorded?,
+        }
         Ok(ExitCode::from(status))
     }
 
@@ -188,8 +200,7 @@ impl<'a> TurnRunner<'a> {
         session: &mut ActiveSession,
         turn: Turn,
     ) -> anyhow::Result<Option<Ran>> {
-        let pump =
-            (!self.mode.json).then(|| OutputPump::new(self.cancel.clone(), self.mode.sanitize));
+        let pump = (!self.mode.json).then(|| OutputPump::new(self.cancel.clone(), self.mode.live));
         let mut options = TurnOptions::new()
             .cancel(self.cancel.clone())
             .keep_files(self.files.out.is_some());
@@ -282,7 +293,7 @@ impl<'a> TurnRunner<'a> {
 /// Prints how an agent's run ended: an answer to stdout, anything else to stderr. Returns the exit code.
 pub(super) fn print_ending(run: &agent::Run, json: bool) -> anyhow::Result<ExitCode> {
     let failed = |why: &str| {
-        anstream::eprintln!("codeact: {}", shown(why));
+        notice!("codeact: {why}");
         ExitCode::from(1)
     };
     Ok(match &run.ending {
@@ -298,7 +309,7 @@ pub(super) fn print_ending(run: &agent::Run, json: bool) -> anyhow::Result<ExitC
         )),
         Ending::Suspended => ExitCode::from(exit_code::SUSPENDED),
         Ending::Cancelled => {
-            anstream::eprintln!("codeact: stopped");
+            notice!("codeact: stopped");
             ExitCode::from(exit_code::CANCELLED)
         }
         Ending::Failed(why) => failed(why),
@@ -316,6 +327,9 @@ fn print_answer(value: &serde_json::Value) -> std::io::Result<()> {
         }
         serde_json::Value::String(text) if text.ends_with('\n') => out.write_all(text.as_bytes()),
         serde_json::Value::String(text) => writeln!(out, "{text}"),
-        value => writeln!(out, "{value:#}"),
+        value => {
+            drop(out);
+            report::json::print_pretty(value)
+        }
     }
 }

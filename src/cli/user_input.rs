@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::output_pump::{OutputPump, WriteProgress};
 use super::{input, terminal};
-use crate::report;
+use crate::report::{self, notice};
 
 /// Limit of the shown length of a question, and of each argument of a call, in characters. Without it, one argument
 /// could push the others off the screen.
@@ -87,7 +87,7 @@ pub(super) fn report_suspended(name: &str, suspended: &SuspendedTurn) {
         Question::Text { .. } => "the code asks",
         Question::Call { .. } => "the code wants to call",
     };
-    anstream::eprintln!(
+    notice!(
         "codeact: {intro}: {}\ncodeact: `codeact session resume {name}` resumes it with an answer, given the same \
          tools and mounts; `codeact session undo {name}` discards it",
         question.display()

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
+use super::{notice, print_text};
 use codeact::event::{Event, EventSink, ServerState};
 use codeact::sandbox::{Change, ChangeKind, Changes, Display, Execution, Outcome};
 use codeact::wire::{stop_message, truncation_notice};
@@ -40,7 +41,8 @@ fn draw(err: &mut impl Write, event: &Event, verbose: bool) -> std::io::Result<(
             reason,
         } => writeln!(
             err,
-            "attempt {attempt} failed: {reason}; next in {:.1} s",
+            "attempt {attempt} failed: {}; next in {:.1} s",
+            one_line(reason),
             *wait_ms as f64 / 1e3
         ),
         Event::Server {
@@ -94,30 +96,29 @@ const DIM: &str = "\x1b[2m";
 const RESET: &str = "\x1b[0m";
 
 /// Prints how a turn ended, unless its own output shows it.
-pub(crate) fn ending(execution: &Execution, quiet: bool) {
-    if !quiet {
-        truncation_notices(execution);
-    }
+pub(crate) fn ending(execution: &Execution) {
+    truncation_notices(execution);
     match &execution.outcome {
-        Outcome::Raised(e) => anstream::eprint!("{}", shown(&e.traceback)),
+        Outcome::Raised(e) => print_text(&e.traceback),
         // The caller prints the question.
         Outcome::Suspended => {}
         outcome => {
             if let Some(traceback) = &execution.interrupted {
-                anstream::eprint!("{}", shown(&traceback.to_string()));
+                print_text(&traceback.to_string());
             }
             if let Some(text) = stop_message(outcome) {
-                anstream::eprintln!("codeact: {text}");
+                notice!("codeact: {text}");
             }
         }
     }
 }
 
-/// Prints a notice for each stream whose captured output was truncated.
+/// Prints a notice for each stream whose captured output was truncated. `--quiet` does not hide it, because output is
+/// lost.
 pub(crate) fn truncation_notices(execution: &Execution) {
     for (name, captured) in [("stdout", &execution.stdout), ("stderr", &execution.stderr)] {
         if let Some(note) = truncation_notice(name, captured) {
-            anstream::eprintln!("codeact: {note}; --max-output raises the limit");
+            notice!("codeact: {note}; --max-output raises the limit");
         }
     }
 }
@@ -126,7 +127,7 @@ pub(crate) fn truncation_notices(execution: &Execution) {
 pub(crate) fn saved(paths: &[PathBuf], quiet: bool) {
     if !quiet {
         for path in paths {
-            anstream::eprintln!("codeact: saved {}", one_line(&path.display().to_string()));
+            notice!("codeact: saved {}", one_line(&path.display().to_string()));
         }
     }
 }
@@ -144,9 +145,9 @@ pub(crate) fn diff(changes: &Changes) {
     list(&changes.list().iter().collect::<Vec<_>>(), MAX_LISTED);
     for change in changes.list() {
         match change.diff() {
-            Ok(Some(diff)) => anstream::eprint!("{}", shown(&diff)),
+            Ok(Some(diff)) => print_text(&diff),
             Ok(None) => {}
-            Err(e) => anstream::eprintln!("codeact: no diff of {}: {e}", one_line(&change.guest)),
+            Err(e) => notice!("codeact: no diff of {}: {e}", one_line(&change.guest)),
         }
     }
 }
@@ -172,23 +173,23 @@ fn list(changes: &[&Change], max: usize) {
             (false, Some(_)) => ", in the overlay only",
             _ => "",
         };
-        anstream::eprintln!(
+        notice!(
             "codeact: {verb} {} ({}{overlay})",
             one_line(&path),
             one_line(&detail)
         );
     }
     if let Some(more) = changes.len().checked_sub(max).filter(|n| *n > 0) {
-        anstream::eprintln!("codeact: and {more} more changes");
+        notice!("codeact: and {more} more changes");
     }
 }
 
 /// Names pictures that are not saved.
 pub(crate) fn unsaved<'a>(pictures: impl Iterator<Item = &'a Display>) {
     for picture in pictures {
-        anstream::eprintln!(
+        notice!(
             "codeact: {} ({} bytes) was shown; --out DIR saves it",
-            picture.name,
+            one_line(&picture.name),
             picture.bytes.len()
         );
     }

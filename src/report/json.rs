@@ -1,9 +1,10 @@
 //! JSON on stdout: the formats of [`codeact::wire`].
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use codeact::event::EventSink;
 use codeact::wire::{ChangeJson, EventJson, ExecutionJson};
+use codeact_base::text::shown_json;
 use serde::Serialize;
 
 /// The output of `exec --json`.
@@ -30,9 +31,20 @@ pub(crate) fn lines() -> EventSink {
 
 /// Prints `value` as a line of JSON on stdout.
 pub(crate) fn print(value: &impl Serialize) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(value)?;
-    line.push(b'\n');
+    print_json(serde_json::to_string(value)?)
+}
+
+/// Prints `value` as JSON on stdout, in several lines.
+pub(crate) fn print_pretty(value: &impl Serialize) -> std::io::Result<()> {
+    print_json(serde_json::to_string_pretty(value)?)
+}
+
+fn print_json(mut json: String) -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
-    out.write_all(&line)?;
+    if out.is_terminal() {
+        json = shown_json(&json);
+    }
+    json.push('\n');
+    out.write_all(json.as_bytes())?;
     out.flush()
 }

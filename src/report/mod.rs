@@ -2,6 +2,8 @@
 
 pub(crate) mod human;
 pub(crate) mod json;
+mod notice;
 mod progress;
 
+pub(crate) use notice::{notice, print_text};
 pub(crate) use progress::progress;

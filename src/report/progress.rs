@@ -6,7 +6,12 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::notice;
 use codeact::event::{Event, EventSink, Progress, SetupStage};
+use codeact_base::text::one_line;
+
+/// Characters of a status line, which should fit into a line of a terminal.
+const MAX_STATUS_CHARS: usize = 100;
 
 /// Returns a sink that draws a bar for each stage; none if `quiet` is true.
 pub(crate) fn progress(quiet: bool) -> EventSink {
@@ -15,17 +20,20 @@ pub(crate) fn progress(quiet: bool) -> EventSink {
     }
     let current: Mutex<Option<ProgressBar>> = Mutex::new(None);
     EventSink::new(move |event| {
-        let Event::Setup { stage, progress } = event else {
-            return;
-        };
         let Ok(mut current) = current.lock() else {
             return;
+        };
+        let (stage, progress) = match event {
+            Event::Setup { stage, progress } => (stage, progress),
+            Event::SetupStatus { stage, text } => return status(current.as_ref(), stage, &text),
+            Event::SetupNote { text } => return note(current.as_ref(), &text),
+            _ => return,
         };
         match progress {
             Progress::Started { total } => {
                 if !std::io::stderr().is_terminal() {
                     // There are no bars without a terminal, and a minute of silence would look like a hang.
-                    anstream::eprintln!("{} ...", label(stage));
+                    notice!("{} ...", label(stage));
                 }
                 *current = Some(start(stage, total));
             }
@@ -38,12 +46,39 @@ pub(crate) fn progress(quiet: bool) -> EventSink {
                 if let Some(bar) = current.take() {
                     let took = bar.elapsed();
                     bar.finish_and_clear();
-                    anstream::eprintln!("{} ({:.1} s)", label(stage), took.as_secs_f64());
+                    notice!("{} ({:.1} s)", label(stage), took.as_secs_f64());
                 }
             }
             _ => {}
         }
     })
+}
+
+/// Shows what is being done: in the bar of the stage, or as a line if there is none.
+fn status(bar: Option<&ProgressBar>, stage: SetupStage, text: &str) {
+    let text = format!("{}: {}", label(stage), shortened(text));
+    match bar.filter(|bar| !bar.is_hidden()) {
+        Some(bar) => bar.set_message(text),
+        None => notice!("{text}"),
+    }
+}
+
+/// Prints a line that stays.
+fn note(bar: Option<&ProgressBar>, text: &str) {
+    let print = || notice!("codeact: {}", one_line(text));
+    match bar {
+        Some(bar) => bar.suspend(print),
+        None => print(),
+    }
+}
+
+/// Returns the start of a text that contains names from packages.
+fn shortened(text: &str) -> String {
+    let text = one_line(text);
+    match text.char_indices().nth(MAX_STATUS_CHARS) {
+        Some((end, _)) => format!("{} ...", &text[..end]),
+        None => text,
+    }
 }
 
 fn start(stage: SetupStage, total: Option<u64>) -> ProgressBar {

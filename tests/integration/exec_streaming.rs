@@ -117,7 +117,9 @@ fn truncated_output_is_reported_on_stderr_with_advice() {
         .args(["--max-output", "10", "--quiet"])
         .run()
         .success()
-        .stderr("");
+        .stderr(
+            "codeact: stdout was cut: 10 bytes kept, 90 dropped; --max-output raises the limit\n",
+        );
 }
 
 #[test]

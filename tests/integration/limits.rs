@@ -140,7 +140,7 @@ fn a_fixed_program_uses_exactly_this_fuel() {
         .args(["--seed", "1"])
         .json();
     assert_eq!(object["stdout"], "332833500\n");
-    assert_eq!(object["usage"]["fuel"], 1851036);
+    assert_eq!(object["usage"]["fuel"], 1859282);
 }
 
 #[test]
@@ -199,6 +199,27 @@ fn one_huge_object_is_a_memory_error() {
         .run()
         .code(137)
         .stderr_contains("MemoryError");
+}
+
+#[test]
+fn a_list_that_cannot_grow_is_a_memory_error_at_any_limit() {
+    // The item that could not be added must not be released twice: the next list would reuse it.
+    for limit in ["120M", "128M", "136M"] {
+        exec()
+            .code(
+                "kept = []
+try:
+    while True: kept.append([0])
+except MemoryError:
+    rest = []
+    rest += [1]
+    print([n + 1 for n in rest])",
+            )
+            .args(["--max-memory", limit, "--timeout", "100s"])
+            .run()
+            .success()
+            .stdout("[2]\n");
+    }
 }
 
 #[test]

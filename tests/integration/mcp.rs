@@ -27,7 +27,7 @@ async fn tools_are_functions_and_results_are_values() {
         ("tools.s.import_()", "'imported'"),
         ("tools.s.files.read()", "'dotted'"),
         ("tools.s.get_user(user_id='x')", "'{\"user-id\": \"x\"}'"),
-        ("tools.s.gr__e()", "'ünïcode ✓'"),
+        ("tools.s.größe()", "'ünïcode ✓'"),
         ("tools.s.junk()", "'right'"),
         (
             "import asyncio\nasync def f():\n    return await asyncio.gather(tools.s.echo.aio('a'), \

@@ -3,7 +3,7 @@
 use codeact::Sandbox;
 use codeact::pack::Requirement;
 
-use crate::support::exec;
+use crate::support::{codeact, exec};
 
 /// Pinned, so that all tests share the same cached wheels.
 const TWO: [&str; 4] = ["--with", "rich==14.0.0", "--with", "python-slugify==8.0.4"];
@@ -117,6 +117,157 @@ fn importing_pip_or_ensurepip_gives_advice() {
             last.contains("cannot be installed") && last.contains("the sandbox's packages"),
             "{last}"
         );
+    }
+}
+
+#[test]
+fn an_older_version_is_used_if_newer_ones_need_compiled_code() {
+    let code = "import pydantic; print(pydantic.VERSION.split('.')[0])";
+    let done = exec()
+        .args(["--with", "pydantic"])
+        .code(code)
+        .run()
+        .success();
+    assert_eq!(done.stdout, "1\n");
+    let done = exec()
+        .args(["--with", "pydantic>=2", "-c", "pass"])
+        .run()
+        .code(125);
+    for part in ["pydantic-core", "dependency of `pydantic`", "pydantic 1"] {
+        assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
+    }
+}
+
+#[test]
+fn added_packages_have_bytecode() {
+    let code = "
+import importlib.util, os, rich.table, slugify
+for module in rich.table, slugify:
+    with open(module.__spec__.cached, 'rb') as file:
+        # It belongs to its source without a check (PEP 552).
+        assert int.from_bytes(file.read(8)[4:], 'little') == 1
+print(importlib.util.MAGIC_NUMBER == open(slugify.__spec__.cached, 'rb').read(4))
+";
+    let done = exec().args(TWO).code(code).run().success();
+    assert_eq!(done.stdout, "True\n");
+}
+
+#[test]
+fn names_of_modules_are_those_of_their_packages() {
+    let with = ["PIL", "yaml", "sklearn", "bs4", "dateutil"];
+    let with = with.iter().flat_map(|name| ["--with", name]);
+    let done = exec()
+        .args(["--offline"])
+        .args(with)
+        .code("import PIL, yaml, sklearn, bs4, dateutil; print('there')")
+        .run()
+        .success();
+    assert_eq!(done.stdout, "there\n");
+    let done = exec().args(["--with", "cv2", "-c", "pass"]).run().code(125);
+    assert!(done.stderr.contains("use pillow"), "{}", done.stderr);
+}
+
+#[test]
+fn script_metadata_and_requirements_files_add_packages() {
+    exec().args(TWO).code("pass").run().success();
+    let folder = tempfile::tempdir().unwrap();
+    let script = folder.path().join("script.py");
+    let text = "# /// script\n# requires-python = '>=3.11'\n# dependencies = ['rich==14.0.0', \
+                'python-slugify==8.0.4', 'tomli; python_version < \"3.11\"']\n# ///\nimport rich, slugify\nprint('there')\n";
+    std::fs::write(&script, text).unwrap();
+    let path = script.display().to_string();
+    codeact(["exec", &path, "--offline"])
+        .run()
+        .success()
+        .stdout("there\n");
+    // Code from elsewhere gets nothing unasked.
+    codeact(["exec", "-", "--offline"])
+        .stdin(text)
+        .run()
+        .code(1);
+    std::fs::write(&script, text.replace(">=3.11", "<3.11")).unwrap();
+    let done = codeact(["exec", &path, "--offline"]).run().code(125);
+    assert!(
+        done.stderr.contains("requires Python <3.11"),
+        "{}",
+        done.stderr
+    );
+
+    let file = folder.path().join("requirements.txt");
+    std::fs::write(
+        &file,
+        "rich==14.0.0 # tables\npython-slugify==8.0.4\nnumpy\n",
+    )
+    .unwrap();
+    let path = file.display().to_string();
+    exec()
+        .args(["--with-requirements", &path, "--offline"])
+        .code("import rich, slugify; print('there')")
+        .run()
+        .success()
+        .stdout("there\n");
+    std::fs::write(&file, "rich==14.0.0\n-r other.txt\n").unwrap();
+    let done = exec()
+        .args(["--with-requirements", &path])
+        .code("pass")
+        .run()
+        .code(2);
+    assert!(done.stderr.contains("-r other.txt"), "{}", done.stderr);
+}
+
+#[test]
+fn a_missing_module_names_the_flag_that_adds_it() {
+    let hint = |code: &str| exec().code(code).run().code(1).stderr;
+    assert!(hint("import jwt.algorithms").ends_with("codeact: --with pyjwt adds it\n"));
+    assert!(hint("import requests").ends_with("codeact: --with requests adds it\n"));
+    for none in [
+        "import torch",
+        "import pip",
+        "import tkinter",
+        "import json.nothing",
+    ] {
+        let text = hint(none);
+        assert!(!text.contains("--with"), "{none}: {text}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_children_of_a_package_client_end_with_the_command() {
+    use std::os::unix::fs::PermissionsExt;
+
+    crate::support::ready();
+    let folder = tempfile::tempdir().unwrap();
+    let (client, began) = (folder.path().join("uv"), folder.path().join("began"));
+    // uv and the shims of version managers run pip as a child, too.
+    let script = format!(
+        "#!/bin/sh\nsleep 600 &\necho $! > '{0}.new'; mv '{0}.new' '{0}'\nwait\n",
+        began.display()
+    );
+    std::fs::write(&client, script).unwrap();
+    std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:/usr/bin:/bin", folder.path().display());
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_codeact"))
+        .args(["exec", "--with", "never-there-1", "-c", "pass"])
+        .env("PATH", path)
+        .stderr(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    while !began.exists() {
+        std::thread::yield_now();
+    }
+    command.kill().unwrap();
+    command.wait().unwrap();
+    let id: i32 = std::fs::read_to_string(&began)
+        .unwrap()
+        .trim()
+        .parse()
+        .unwrap();
+    let stat = format!("/proc/{id}/stat");
+    // A process that nobody has waited for yet is a zombie.
+    let runs = || std::fs::read_to_string(&stat).is_ok_and(|text| !text.contains(") Z"));
+    while runs() {
+        std::thread::yield_now();
     }
 }
 

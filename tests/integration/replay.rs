@@ -199,7 +199,7 @@ fn an_invalid_recording_is_an_error() {
     refused(b"hello\n", "it is not a recording of codeact");
     refused(b"{\"codeact_recording\":99}\n", "it has version 99");
     refused(
-        b"{\"codeact_recording\":2}\n",
+        b"{\"codeact_recording\":3}\n",
         "line 1 is damaged: missing field",
     );
     recordings.record("print(1)").run().success();
@@ -366,4 +366,16 @@ fn the_recordings_in_the_repository_replay() {
         .lines()
         .filter(|line| line.contains("the same output"));
     assert_eq!(same.count(), count, "{}", done.stdout);
+}
+
+#[test]
+fn packages_of_a_recording_are_taken_from_the_cache() {
+    let recordings = Recordings::new();
+    let code = "import rich.table; print(rich.table.Table().__class__.__name__)";
+    let done = recordings.same(
+        recordings
+            .record(code)
+            .args(["--quiet", "--with", "rich==14.0.0"]),
+    );
+    assert_eq!(done.stdout, "Table\n");
 }

@@ -198,3 +198,71 @@ fn a_reply_cut_at_the_length_limit_is_not_run() {
     let done = solve("t", &[], script).success();
     assert_eq!(done.stdout, "false\n");
 }
+
+#[test]
+fn an_observation_within_a_string_ends_nothing() {
+    let reply = "```python\ns = '''a\nObservation: 1\nObservation: 2\n'''\nfinal_answer(s.count('Obs'))\n```";
+    for exchange in [
+        Exchange::say(reply),
+        Exchange::say_json(reply),
+        Exchange::say_deltas(&[&reply[..30], &reply[30..]]),
+    ] {
+        let done = solve("t", &["--max-steps", "1"], [exchange]).success();
+        assert_eq!(done.stdout, "2\n");
+    }
+}
+
+#[test]
+fn reasoning_is_never_run() {
+    for (open, close) in [
+        ("<reasoning>", "</reasoning>"),
+        ("[THINK]", "[/THINK]"),
+        ("<|channel|>analysis<|message|>", "<|end|>"),
+        ("", "</think>"),
+    ] {
+        let reply = format!(
+            "{open}\n```python\nfinal_answer(0)\n```\n{close}\n```python\nfinal_answer(42)\n```"
+        );
+        let done = solve("t", &["--max-steps", "1"], [Exchange::say(&reply)]).success();
+        assert_eq!(done.stdout, "42\n", "{open}");
+    }
+}
+
+/// A text after a result is an answer, so the run must have one.
+#[test]
+fn a_call_of_a_code_tool_is_run_and_is_no_answer() {
+    for call in [
+        "I add.\n{\"name\": \"execute\", \"arguments\": {\"code\": \"n += 1\\nfinal_answer(n)\"}}",
+        "<tool_call>\n<function=python>\n<parameter=code>\nn += 1\nfinal_answer(n)\n</parameter>\n</function>\n</tool_call>",
+        "[TOOL_CALLS][{\"name\": \"python\", \"arguments\": {\"code\": \"n += 1\\nfinal_answer(n)\"}}]",
+        "Action: python\nAction Input: final_answer(n + 1)",
+        // This one is cut, and refused.
+        "{\"name\": \"python\", \"arguments\": {\"code\": \"n += 2",
+    ] {
+        let script = [
+            Exchange::say("```python\nn = 42\nprint(n)\n```"),
+            Exchange::say(call),
+            Exchange::say("```python\nfinal_answer(n + 1)\n```"),
+        ];
+        let used = if call.ends_with("2") { 3 } else { 2 };
+        let done = solve("t", &[], script.into_iter().take(used)).success();
+        assert_eq!(done.stdout, "43\n", "{call}");
+    }
+}
+
+#[test]
+fn a_function_named_final_answer_hides_the_real_one_in_its_own_code_only() {
+    let script = [
+        Exchange::say("```python\ndef final_answer(x):\n    print(x)\nfinal_answer(41)\n```"),
+        Exchange::say("```python\nfinal_answer(42)\n```").sees("Output:\n41"),
+    ];
+    solve("t", &[], script).success().stdout("42\n");
+}
+
+#[test]
+fn equal_rows_of_code_are_no_endless_reply() {
+    let rows = "    [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],\n".repeat(60);
+    let reply = format!("```python\nm = [\n{rows}]\nfinal_answer(len(m))\n```");
+    let done = solve("t", &["--max-steps", "1"], [Exchange::say(&reply)]).success();
+    assert_eq!(done.stdout, "60\n");
+}

@@ -89,11 +89,37 @@ async fn an_invalid_snapshot_is_rejected_with_the_reason() {
     let mut newer = good.clone();
     newer[MAGIC.len()] = 9;
     assert!(refused(&newer).contains("format 9"), "{}", refused(&newer));
-    let other_pack = rebuilt(&good, |body| {
-        let at = body.windows(8).position(|w| w == b"\"pack\":\"").unwrap() + 8;
-        body[at..at + 4].copy_from_slice(b"zzzz");
+    let edited = |fields: &[(&[u8], &[u8])]| {
+        refused(&rebuilt(&good, |body| {
+            for (field, value) in fields {
+                let at = body.windows(field.len()).position(|w| w == *field);
+                let at = at.unwrap() + field.len();
+                body[at..at + value.len()].copy_from_slice(value);
+            }
+        }))
+    };
+    let (pack, image, version) = (b"\"pack\":\"", b"\"image\":\"", b"\"codeact\":\"");
+    let why = edited(&[(pack, b"zzzz"), (image, b"yyyy")]);
+    assert!(why.contains("its pack is zzzz"), "{why}");
+    let why = edited(&[(image, b"yyyy"), (version, b"9")]);
+    assert!(
+        why.contains("by another version: its version of codeact is 9."),
+        "{why}"
+    );
+    assert!(why.contains("its base image is yyyy"), "{why}");
+    assert!(why.contains("the pack is the same"), "{why}");
+    let why = edited(&[(image, b"yyyy")]);
+    assert!(why.contains("its base image is yyyy"), "{why}");
+    assert!(why.contains("are the same: one of the two"), "{why}");
+    // The same base image is enough.
+    let path = dir.path().join("newer");
+    let newer = rebuilt(&good, |body| {
+        let at = body.windows(version.len()).position(|w| w == version);
+        body[at.unwrap() + version.len()] = b'9';
     });
-    let why = refused(&other_pack);
+    std::fs::write(&path, newer).unwrap();
+    Snapshot::load(&sandbox(), &path).unwrap();
+    let why = edited(&[(pack, b"zzzz")]);
     assert!(why.contains("another build of Python"), "{why}");
 }
 

@@ -590,9 +590,9 @@ _ = tools.echo(x=b'12345')";
     assert_eq!(
         calls,
         [
-            r#"price {"item":"pear","n":1} None"#,
-            r#"price {"item":"kiwi","n":1} Some("there is no kiwi in the shop")"#,
-            r#"price {"item":5,"n":1} Some("price: argument `item`: 5 is not of type \"string\"")"#,
+            r#"price {"item":"pear"} None"#,
+            r#"price {"item":"kiwi"} Some("there is no kiwi in the shop")"#,
+            r#"price {"item":5} Some("price: argument `item`: 5 is not of type \"string\"")"#,
             r#"echo {"x":"<5 bytes>"} None"#,
         ]
     );
@@ -636,7 +636,7 @@ said";
     assert_eq!(requests.lock().unwrap().len(), 3);
     assert_eq!(
         requests.lock().unwrap()[0],
-        r#"{"approve":{"tool":"price","arguments":{"item":"pear","n":1}}}"#
+        r#"{"approve":{"tool":"price","arguments":{"item":"pear"}}}"#
     );
     let e = run(&sandbox, "tools.price('pear')").await;
     assert!(raised(&e, "ToolDenied").contains("no one can be asked"));

@@ -11,7 +11,7 @@ use crate::model_server::{Exchange, ModelServer, run, solve};
 use crate::support::{Codeact, codeact, exec, ready};
 
 /// Writes a shell script that serves as a tool.
-fn script(dir: &Path, name: &str, text: &str) -> String {
+pub fn script(dir: &Path, name: &str, text: &str) -> String {
     let path = dir.join(name);
     std::fs::write(&path, format!("#!/bin/sh\n{text}")).unwrap();
     #[cfg(unix)]

@@ -103,6 +103,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 self.send_chunk(part)
             self.send_chunk(b"")
 
+    def page_hold(self):
+        """Sends the query, and nothing more until the client disconnects."""
+        self.head(200, ("Content-Type", "text/plain"), ("Transfer-Encoding", "chunked"))
+        self.send_chunk(urllib.parse.unquote(self.url.query).encode())
+        self.wfile.flush()
+        self.rfile.read(1)
+
     def page_big(self):
         self.send(b"x" * BIG)
 

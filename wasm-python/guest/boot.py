@@ -37,24 +37,38 @@ def boot():
         sys.modules[name] = module
         setattr(package, short, module)
         exec(compile(source, module.__file__, "exec"), module.__dict__)
-    # Before any import that needs `ssl`.
+    # Before any import that needs users or `ssl`.
+    package.unix_compat.install()
     package.net.install()
     package.net_poll.install()
     package.net_async.install()
+    # Before imports that take functions such as `sleep` from their modules.
+    package.threads.install()
+    package.thread_pool.install()
+    # Before `numpy`, and before modules that take functions of `random`.
+    package.numpy_compat.install()
+    package.random_ranges.install()
     for name in frame["warm"]:
         importlib.import_module(name)
     import builtins
 
     # The entry point of each turn. The host calls it by this name or by its address.
     builtins.__codeact__ = package.turn.run
-    package.unsupported.install()
     package.wasi_compat.install()
+    package.unsupported.install()
     package.event_loop.install()
+    package.sources.install()
+    package.errors.install()
+    package.key_derivation.install()
     package.displays.install()
-    package.threads.install()
+    package.fonts.install()
+    package.ipython.install()
+    package.plots.install()
+    package.exit_functions.install()
     package.tools.install()
     package.user_input.install()
     package.turn.rehearse()
+    package.threads.forget_names()
     package.seeds.find_generators()
     gc.collect()
     # A reference cycle is never collected after `gc.freeze()`, so this one keeps the entry point alive

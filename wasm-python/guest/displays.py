@@ -8,6 +8,7 @@ import _host
 
 _RICH = (
     ("_repr_png_", "image/png"),
+    ("_repr_jpeg_", "image/jpeg"),
     ("_repr_svg_", "image/svg+xml"),
     ("_repr_html_", "text/html"),
 )
@@ -17,12 +18,54 @@ _PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozens
 def display(mime, data):
     """Sends one picture or text to the host. Raises RuntimeError if the host rejects it."""
     if isinstance(data, str):
-        data = data.encode("utf-8", "replace")
+        data = data.encode("utf-8", "backslashreplace")
     text = base64.b64encode(data)
     head = b'{"op":"display","mime":"' + mime.encode("ascii") + b'","data":"'
     reply = _host.call(head + text + b'"}')
     if reply != b"{}":
         raise RuntimeError(f"the host rejected the display: {str(reply, 'utf-8', 'replace')}")
+
+
+class Handle:
+    """What `display(…, display_id=…)` returns."""
+
+    def __init__(self, display_id):
+        self.display_id = display_id
+
+    def display(self, thing, **options):
+        """Displays an object."""
+        show(thing)
+
+    update = display
+
+
+def show(*things, raw=False, display_id=None, **options):
+    """Displays objects as a notebook does: prints their text, and sends their rich forms to the host."""
+    for thing in things:
+        if raw and isinstance(thing, dict):
+            _bundle(thing)
+            continue
+        if not _is_figure(thing):
+            print(repr(thing))
+        value(thing)
+    return Handle(display_id) if display_id else None
+
+
+def show_html(html):
+    """Sends HTML to the host."""
+    display("text/html", html)
+
+
+def _bundle(bundle):
+    """Sends the forms of a dict of media types that the host can show, or prints the text."""
+    shown = [kind for _, kind in _RICH if bundle.get(kind)]
+    for kind in shown:
+        data = bundle[kind]
+        if kind in ("image/png", "image/jpeg") and isinstance(data, str):
+            data = base64.b64decode(data)
+        display(kind, data)
+    if not shown and "text/plain" in bundle:
+        print(bundle["text/plain"])
 
 
 def value(result):
@@ -34,10 +77,17 @@ def value(result):
         if not any(manager.canvas.figure is result for manager in _open_figures()):
             _figure(result)
         return
+    render = getattr(type(result), "_show", None)
+    if render is not None and type(result).__module__ == "_codeact.ipython_display":
+        render(result)
+        return
     for method, mime in _RICH:
         render = getattr(type(result), method, None)
         if render is not None:
             rendered = render(result)
+            if type(rendered) is tuple and rendered:
+                # The data, and metadata.
+                rendered = rendered[0]
             if rendered is not None:
                 display(mime, rendered)
 

@@ -1,9 +1,10 @@
 """Exceptions as data: type, message, frames and traceback, without the runner's own frames."""
 
-import linecache
+import codecs
+import functools
 import traceback
 
-from _codeact import hints
+from _codeact import hints, sources
 
 _OUR_FILES = "<codeact>/"
 # A deep recursion has thousands of frames. These are enough to locate the error.
@@ -12,6 +13,11 @@ _MAX_MESSAGE = 20_000
 _MAX_TRACEBACK = 60_000
 _MAX_LINE = 500
 _MAX_CHAIN = 50
+# Error handler for the encoding of JSON texts: JSON has no form for lone surrogates, so that they
+# become text such as \\udcff, as Python prints them to stderr.
+SURROGATES = "codeact.surrogates"
+# CPython's advice for an interpreter that was started without site-packages.
+_SITE_ADVICE = ". Site initialization is disabled"
 
 
 def shorten(text, limit):
@@ -26,7 +32,11 @@ def describe(error):
     """Returns the report of an uncaught exception for the host."""
     kind = type(error)
     _add_hint(error)
-    report = traceback.TracebackException(kind, error, error.__traceback__, compact=True)
+    _add_source_line(error)
+    # Lines are looked up when the report is formatted: the runner's own frames have none.
+    report = traceback.TracebackException(
+        kind, error, error.__traceback__, compact=True, lookup_lines=False
+    )
     _drop_our_frames(report)
     return {
         "type": _name(kind),
@@ -47,15 +57,20 @@ def _add_hint(error):
         pass
 
 
+def _add_source_line(error):
+    # CPython reads the line of an error of the compiler, unlike that of one of the parser, from the
+    # source file, and a turn has none.
+    if isinstance(error, SyntaxError) and error.text is None and type(error.lineno) is int:
+        if type(error.filename) is str:
+            error.text = sources.line(error.filename, error.lineno)
+
+
 def _drop_our_frames(report):
     todo = [report]
     for _ in range(_MAX_CHAIN):
         if not todo:
             return
         one = todo.pop()
-        if isinstance(one._str, str):
-            # CPython's advice for an interpreter that was started without site-packages.
-            one._str = one._str.partition(". Site initialization is disabled")[0]
         one.stack[:] = [frame for frame in one.stack if not frame.filename.startswith(_OUR_FILES)]
         todo += [link for link in (one.__cause__, one.__context__) if link is not None]
         todo += one.exceptions or ()
@@ -89,6 +104,25 @@ def _message(error):
         return f"<str() of the exception raised {type(failed).__name__}>"
 
 
-def remember_source(name, code):
-    """Registers `code`, which is in no file, so that tracebacks and `inspect` show its lines."""
-    linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
+def _escape_surrogates(error):
+    text = error.object[error.start : error.end]
+    return "".join(f"\\\\u{ord(one):04x}" for one in text), error.end
+
+
+codecs.register_error(SURROGATES, _escape_surrogates)
+
+
+def _without_site_advice(plain):
+    @functools.wraps(plain)
+    def init(self, *args, **kwargs):
+        plain(self, *args, **kwargs)
+        if isinstance(self._str, str):
+            self._str = self._str.partition(_SITE_ADVICE)[0]
+
+    return init
+
+
+def install():
+    """Removes CPython's advice on site-packages from all tracebacks. Called while the image is made."""
+    kind = traceback.TracebackException
+    kind.__init__ = _without_site_advice(kind.__init__)

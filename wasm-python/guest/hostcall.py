@@ -31,6 +31,10 @@ _BYTES = (bytes, bytearray, memoryview)
 # The core of `json.loads`, without its checks of the input: it runs in each call.
 _decode = json.JSONDecoder().scan_once
 
+# The start of a text that is an integer of more than 64 bits, and its bytes in a reply.
+_INTEGER_START = "\0codeact.int:"
+_INTEGER_MARK = b'"\\u0000codeact.int:'
+
 # The started calls that have not completed: their waiter and tool, by number.
 pending = {}
 
@@ -92,8 +96,7 @@ def wait(timeout):
     reply = _host.call(b'{"op":"tool.wait","ns":%b}' % ns.encode())
     if reply == b"{}":
         return False
-    head, _, tail = reply.partition(b"\0")
-    reply, _ = _decode(str(head, "utf-8"), 0)
+    reply, tail = _split(reply)
     number = reply.get("call")
     waiter, tool = pending.pop(number, (None, None))
     if waiter is None:
@@ -161,9 +164,28 @@ def _parse_without_blobs(reply, tool):
 
 def _parse(reply, tool):
     """Returns the value of a reply."""
-    head, _, tail = reply.partition(b"\0")
-    reply, _ = _decode(str(head, "utf-8"), 0)
+    reply, tail = _split(reply)
     return _value(reply, tail, tool)
+
+
+def _split(reply):
+    """Returns the parsed JSON of a reply, and the bytes after it."""
+    head, _, tail = reply.partition(b"\0")
+    parsed, _ = _decode(str(head, "utf-8"), 0)
+    if _INTEGER_MARK in head and "value" in parsed:
+        parsed["value"] = _insert_integers(parsed["value"])
+    return parsed, tail
+
+
+def _insert_integers(value):
+    """Returns `value` with integers of more than 64 bits in place of their marked texts."""
+    if isinstance(value, dict):
+        return {key: _insert_integers(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_insert_integers(one) for one in value]
+    if isinstance(value, str) and value.startswith(_INTEGER_START):
+        return int(value.removeprefix(_INTEGER_START))
+    return value
 
 
 def _check(reply, tool):

@@ -125,7 +125,7 @@ class _Top(Tools):
 
 
 def _words(text):
-    return [word.lower() for word in re.findall(r"[A-Za-z0-9]+", text)]
+    return [word.lower() for word in re.findall(r"[^\W_]+", text)]
 
 
 def _not_found(name, names):
@@ -154,19 +154,32 @@ def _function(full):
     return function
 
 
+class _Default:
+    """The default of a parameter. It is shown in the signature and never sent: the tool has its own."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, value):
+        self._text = repr(value)
+
+    def __repr__(self):
+        return self._text
+
+
 def _make(full, description):
     """Returns a function that calls the tool, with the signature of the description."""
     params = description["params"]
     rest = description.get("rest")
     names = [name for _, name, _ in params]
-    # The parameters that are omitted from a call if they are None.
-    optional = [name for _, name, always in params if not always]
+    # The parameters whose schema has no null. None omits them, as their signature says.
+    optional = frozenset(name for _, name, nullable in params if not nullable)
 
     def arguments(values, more=None):
-        args = dict(zip(names, values))
-        for name in optional:
-            if args[name] is None:
-                del args[name]
+        args = {
+            name: value
+            for name, value in zip(names, values)
+            if type(value) is not _Default and (value is not None or name not in optional)
+        }
         return args | more if more else args
 
     scope = {
@@ -192,6 +205,7 @@ def _make(full, description):
     for one in made:
         one.__doc__ = description["doc"]
         one.__qualname__ = full
+        one.__defaults__ = tuple(map(_Default, one.__defaults__ or ()))
         one.tool = full
     function.header = full.rpartition(".")[0] + "." * ("." in full) + header
     return function

@@ -14,9 +14,13 @@ from _codeact import (
     displays,
     errors,
     event_loop,
+    fonts,
     hostcall,
     net,
+    notebook,
     seeds,
+    sources,
+    threads,
     tools,
     user_input,
     variables,
@@ -51,8 +55,7 @@ def _report(end):
 
 def _send(end):
     if end:
-        # JSON has no form for lone surrogates.
-        frame = _encode({"op": "end"} | end).encode("utf-8", "replace")
+        frame = _encode({"op": "end"} | end).encode("utf-8", errors.SURROGATES)
     else:
         frame = b'{"op":"end"}'
     reply = _host.call(frame)
@@ -64,12 +67,22 @@ def _send(end):
 def _run(turn):
     global _reserve
     code, name = turn["code"], turn["name"]
+    source = code
+    if "encoded" in turn:
+        # The bytes of the file. If they cannot be decoded, compiling them raises CPython's error.
+        source = code.encode("latin-1")
+        text = sources.decode(source)
+        if text is not None:
+            source = code = text
     if "first" in turn:
         seeds.reseed()
         if "site" in turn:
             sys.path.append(turn["site"])
+            fonts.add(turn["site"])
     if "argv" in turn:
         sys.argv[:] = turn["argv"]
+        if name == turn["argv"][0] and not name.startswith("<"):
+            _main["__file__"] = "/home/user/" + os.path.basename(name)
     for key, value in turn.get("env", ()):
         os.environ[key] = value
     _main.update(turn.get("bind", ()))
@@ -77,19 +90,24 @@ def _run(turn):
     tools.forget()
     if "agent" in turn:
         builtins.final_answer = answer.final_answer
-        if not callable(_main.get("final_answer", len)):
-            # A variable of that name would hide the function for the rest of the session.
-            del _main["final_answer"]
-    errors.remember_source(name, code)
+        # A definition of that name in earlier code would hide the function for the rest of the session.
+        _main.pop("final_answer", None)
+    name = sources.remember(name, code)
     end = {}
     try:
-        _execute(code, name, end)
+        try:
+            _execute(source, code, name, end)
+        finally:
+            threads.end_turn()
     except answer.AnswerGiven:
         pass
     except SystemExit as leaving:
         end["exit"] = _status(leaving.code)
     except BaseException as error:
         try:
+            if isinstance(error, MemoryError):
+                # To describe it takes memory, and there is none left.
+                _reserve = None
             end["error"] = errors.describe(error)
         except MemoryError:
             _reserve = None
@@ -104,6 +122,7 @@ def _run(turn):
         displays.figures()
     except BaseException as error:
         _complain(f"a figure could not be displayed: {error}")
+    notebook.end_turn()
     # After the figures: matplotlib closes them at exit.
     _at_exit(turn)
     given = answer.take()
@@ -142,8 +161,10 @@ def _at_exit(turn):
             pass
 
 
-def _execute(code, name, end):
-    tree = compile(code, name, "exec", ast.PyCF_ONLY_AST | _AWAIT, True)
+def _execute(source, code, name, end):
+    # The host reads this variable for the traceback of a stopped turn.
+    source_texts = sources.flat
+    tree, code = _parse(source, code, name)
     body = tree.body
     last = None
     # As in a notebook: the final expression is displayed, unless a semicolon follows it.
@@ -167,6 +188,25 @@ def _execute(code, name, end):
             _main["_"] = value
             end["result"] = errors.shorten(repr(value), _MAX_RESULT)
             displays.value(value)
+
+
+def _parse(source, code, name):
+    """Returns the syntax tree of the turn, and the text that it has the positions of."""
+    flags = ast.PyCF_ONLY_AST | _AWAIT
+    try:
+        return compile(source, name, "exec", flags, True), code
+    except SyntaxError:
+        # The lines of notebooks, such as `%matplotlib inline`, become statements.
+        code = notebook.translate(code)
+        if code is None:
+            raise
+    try:
+        return compile(code, name, "exec", flags, True), code
+    except SyntaxError as error:
+        # The line as it was written.
+        if type(error.lineno) is int:
+            error.text = sources.line(name, error.lineno) or error.text
+        raise
 
 
 async def _run_async(codes):
@@ -243,4 +283,4 @@ def rehearse():
         sys.stdout, sys.stderr = streams
     for name in set(_main) - names:
         del _main[name]
-    errors.linecache.cache.clear()
+    sources.forget_all()

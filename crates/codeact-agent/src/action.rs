@@ -1,29 +1,51 @@
 //! Parses a model's reply into an [`Action`].
 //!
 //! [`parse`] accepts the formats that models send, not only the one that the prompt requests: fences with or without a
-//! language, tags, several blocks, bare code, JSON, reasoning, and invented results. A reply is untrusted: no text causes
-//! a panic or recursion, and the time is linear in its length. `blocks` has the argument for the only place that reads
-//! text twice.
+//! language, marks, several blocks, bare code, calls of a code tool in any markup, reasoning, and invented results. A
+//! reply is untrusted: no text causes a panic or unbounded recursion, and the time is linear in its length. `reader` has
+//! the bound.
 //!
-//! `text` normalises the reply; `blocks` splits it into prose and blocks, with `fence` and `language`; `likeness` decides
-//! if a text without a language is Python, with `lexer`; `json` reads JSON.
+//! Three rules apply. Reasoning is never run. A call of a code tool is run if it has code, and is never an answer. A text
+//! that may mean one thing or another is refused with a message.
+//!
+//! `text` normalises the reply; `marks` reads tags and tokens of any shape; `blocks` splits the reply into prose, blocks and
+//! calls, with `reasoning`, `fence`, `language`, `calls`, `react`, `pythonic`, `json` and `loose_json`; `meaning` finds the code of a
+//! call, and `tidy` the code of a block; `likeness` decides if a text without a language is Python, with `lexer`; `bare`
+//! reads replies without a block, and `found` joins what the blocks have.
 
+mod bare;
 mod blocks;
+mod call;
+mod calls;
 mod fence;
+mod found;
+mod invented;
 mod json;
 mod language;
 mod lexer;
 mod likeness;
+mod loose_json;
+mod marks;
+mod meaning;
+mod pythonic;
+mod react;
+mod reader;
+mod reasoning;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod text;
+mod tidy;
 
-use blocks::{Block, Part, Scan, is_observation, scan};
-use json::JsonReply;
+use bare::{bare_code, calls_in_prose, inline_code, prose_with_code, unwrapped};
+use blocks::{Part, Scan, scan};
+use found::Found;
+pub(super) use invented::{is_in_code, is_invented};
 use language::Language;
-use lexer::{StringState, skip_line};
 use likeness::judge;
-use text::{normalise, tidy_code, trim_blank_lines};
+use meaning::{Meaning, meaning};
+use text::{normalise, trim_blank_lines, with_line_feeds_at_fences, without_quote_marks};
+use tidy::tidy_code;
 
 /// Limit of a reply, in bytes. A longer one is [`Action::Unreadable`].
 pub const MAX_REPLY_BYTES: usize = 1 << 20;
@@ -96,134 +118,66 @@ fn code(source: String, said: &str) -> Action {
 
 /// Parses a reply of an agent's step.
 fn agent(text: &str) -> Action {
-    if let Some(action) = bare_code(text) {
-        return action;
+    if let Some(source) = bare_code(text) {
+        return code(source, "");
     }
+    if let Some(text) = with_line_feeds_at_fences(text) {
+        return blocks_or_prose(&text);
+    }
+    let action = blocks_or_prose(text);
+    // A quoted block is used only if there is no other code.
+    match (&action, without_quote_marks(text)) {
+        (Action::Answer(_), Some(unquoted)) => match blocks_or_prose(&unquoted) {
+            code @ Action::Code { .. } => code,
+            _ => action,
+        },
+        _ => action,
+    }
+}
+
+fn blocks_or_prose(text: &str) -> Action {
     let scan = scan(text);
-    let mut found = Found::default();
-    for part in &scan.parts {
-        match part {
-            Part::Prose(prose) => found.prose.push_str(prose),
-            Part::Block(block) => found.add(*block),
-        }
+    let found = Found::of(&scan);
+    if let Some(source) = found.code() {
+        return code(source, &found.prose);
     }
-    if !found.code.is_empty() {
-        return code(found.code.join("\n\n"), &found.prose);
-    }
-    if let Some(action) = without_code(&scan, &found) {
-        return action;
-    }
-    nothing(&scan)
-}
-
-/// Returns the action of a reply that is entirely Python, up to an invented result.
-fn bare_code(text: &str) -> Option<Action> {
-    let mut end = text.len();
-    let mut at = 0;
-    let mut strings = StringState::default();
-    for line in text.split_inclusive('\n') {
-        if at > 0 && !strings.is_open() && is_observation(line) {
-            end = at;
-            break;
-        }
-        skip_line(&mut strings, line.trim_end_matches('\n'));
-        at += line.len();
-    }
-    // If a prompt ends in "```", the reply begins with the language.
-    let body = trim_blank_lines(&text[..end]);
-    let body = ["python\n", "Code:\n"]
-        .iter()
-        .find_map(|label| body.strip_prefix(label))
-        .unwrap_or(body);
-    let source = tidy_code(body);
-    judge(&source).is_python().then(|| code(source, ""))
-}
-
-/// Contents of the parts of a reply.
-#[derive(Default)]
-struct Found<'a> {
-    prose: String,
-    /// Python.
-    code: Vec<String>,
-    /// JSON.
-    data: Vec<&'a str>,
-    /// Other blocks.
-    text: Vec<&'a str>,
-    /// Name of a language that the model may have meant to run.
-    program: Option<&'a str>,
-    /// Name of a tool that is called as JSON.
-    tool: Option<String>,
-}
-
-impl<'a> Found<'a> {
-    fn add(&mut self, block: Block<'a>) {
-        let body = trim_blank_lines(block.body);
-        if body.is_empty() {
-            return;
-        }
-        let json = match block.language {
-            Language::Python if !body.trim_start().starts_with('{') => None,
-            Language::Python | Language::Unnamed | Language::Data => json::read(body),
-            _ => None,
-        };
-        match (block.language, json) {
-            (_, Some(JsonReply::Code(source))) => self.add_code(&source),
-            (_, Some(JsonReply::ToolCall(name))) => self.tool = Some(name),
-            (_, Some(JsonReply::Answer(_))) | (Language::Data, None) => self.data.push(body),
-            (Language::Python, None) => self.add_code(body),
-            (Language::Unnamed, None) => {
-                let source = tidy_code(body);
-                if judge(&source).is_python_in_fence() {
-                    self.code.push(source);
-                } else {
-                    self.text.push(body);
-                }
-            }
-            (Language::Program(name), None) => self.program = Some(name),
-            (_, None) => self.text.push(body),
-        }
-    }
-}
-
-impl Found<'_> {
-    fn add_code(&mut self, body: &str) {
-        let source = tidy_code(body);
-        if !source.is_empty() {
-            self.code.push(source);
-        }
-    }
+    without_code(&scan, &found).unwrap_or_else(|| nothing(&scan))
 }
 
 /// Returns the action of a reply without a block of Python: bare code after prose, an answer, or unreadable. `None` if it
 /// has no content.
 fn without_code(scan: &Scan<'_>, found: &Found<'_>) -> Option<Action> {
     // A closing fence without an opening one after bare code is parsed as the start of a block.
-    if let Some(Part::Prose(_)) = scan.parts.first() {
-        let prose = scan.parts.iter().map_while(|part| match part {
-            Part::Prose(prose) => Some(*prose),
-            Part::Block(_) => None,
-        });
-        if let Some(action) = bare_code(&prose.collect::<String>()) {
-            return Some(action);
-        }
+    let prose = scan.parts.iter().map_while(|part| match part {
+        Part::Prose(prose) => Some(*prose),
+        _ => None,
+    });
+    let begin = prose.collect::<String>();
+    if let Some(source) = bare_code(unwrapped(&begin).unwrap_or(&begin)) {
+        return Some(code(source, ""));
     }
     if let Some(name) = &found.tool {
         return Some(tool_call(name));
     }
-    if let Some(name) = found.program {
+    if let Some(name) = &found.program {
         return Some(unreadable(format!(
             "The reply holds {name}; only Python can be run here. {SEND}"
         )));
     }
+    if found.has_empty_code {
+        return Some(unreadable(format!("The reply's code is empty. {SEND}")));
+    }
+    if let Some(answer) = &found.answer {
+        return Some(Action::Answer(answer.clone()));
+    }
     if let [data] = found.data.as_slice() {
-        return Some(json_reply(data));
+        return Some(Action::Answer(data.trim().to_owned()));
     }
     let prose = found.prose.trim();
     if found.data.is_empty() && found.text.is_empty() {
-        return if prose.is_empty() {
-            None
-        } else {
-            Some(prose_reply(prose))
+        return match prose.is_empty() {
+            true => None,
+            false => Some(prose_reply(prose)),
         };
     }
     if prose.is_empty()
@@ -231,9 +185,13 @@ fn without_code(scan: &Scan<'_>, found: &Found<'_>) -> Option<Action> {
     {
         return Some(Action::Answer(text.trim().to_owned()));
     }
+    if let Some((source, said)) = inline_code(prose) {
+        return Some(code(source, &said));
+    }
     let whole = scan.parts.iter().map(|part| match part {
         Part::Prose(prose) => prose,
         Part::Block(block) => block.raw,
+        Part::Calls(_, raw) => raw,
     });
     Some(Action::Answer(whole.collect::<String>().trim().to_owned()))
 }
@@ -246,31 +204,22 @@ fn tool_call(name: &str) -> Action {
     ))
 }
 
-fn json_reply(text: &str) -> Action {
-    match json::read(text) {
-        Some(JsonReply::Code(source)) => match tidy_code(&source) {
-            empty if empty.is_empty() => unreadable(format!("The reply's code is empty. {SEND}")),
-            source => code(source, ""),
-        },
-        Some(JsonReply::ToolCall(name)) => tool_call(&name),
-        Some(JsonReply::Answer(answer)) => Action::Answer(answer),
-        None => Action::Answer(text.trim().to_owned()),
-    }
-}
-
 /// Returns the action of prose, or of bare code with prose around it.
 fn prose_reply(prose: &str) -> Action {
-    if json::read(prose).is_some() {
-        return json_reply(prose);
+    if let Some((source, said)) = prose_with_code(prose).or_else(|| inline_code(prose)) {
+        return code(source, &said);
     }
-    let whole = judge(prose);
-    if let Some(at) = whole.first_strong {
-        let (said, rest) = prose.split_at(at);
-        let tail = judge(rest);
-        if tail.is_python() && (tail.answers || tail.strong >= 2) {
-            return code(tidy_code(rest), said);
+    if let Some((calls, said)) = calls_in_prose(prose) {
+        let mut found = Found::default();
+        found.add_calls(&calls);
+        if let Some(source) = found.code() {
+            return code(source, &said);
+        }
+        if let Some(name) = &found.tool {
+            return tool_call(name);
         }
     }
+    let whole = judge(prose);
     if whole.is_mixed() {
         return unreadable(format!(
             "The reply mixes Python and prose without a fence, so where the code ends cannot be \
@@ -293,7 +242,10 @@ fn quoted(line: Option<&str>) -> String {
 
 /// Returns the action of a reply without content.
 fn nothing(scan: &Scan<'_>) -> Action {
-    let has_block = scan.parts.iter().any(|part| matches!(part, Part::Block(_)));
+    let has_block = scan
+        .parts
+        .iter()
+        .any(|part| !matches!(part, Part::Prose(_)));
     let problem = if scan.ends_in_reasoning {
         "The reply ends inside its reasoning, before any code or answer. Think more briefly."
     } else if has_block {
@@ -314,18 +266,12 @@ fn once(text: &str) -> Action {
         return code(tidy_code(text), "");
     }
     let scan = scan(text);
-    let parts = scan.parts.iter();
-    let prose: String = parts
-        .filter_map(|part| match part {
-            Part::Prose(prose) => Some(*prose),
-            Part::Block(_) => None,
-        })
-        .collect();
-    let mut blocks = scan.parts.iter().filter_map(|part| match part {
-        Part::Block(block) => Some(block),
-        Part::Prose(_) => None,
-    });
+    let prose = scan.prose();
     let prose = trim_blank_lines(&prose);
+    let mut blocks = scan
+        .parts
+        .iter()
+        .filter(|part| !matches!(part, Part::Prose(_)));
     match (blocks.next(), blocks.next()) {
         (None, _) if prose.is_empty() => nothing(&scan),
         (None, _) => {
@@ -343,7 +289,14 @@ fn once(text: &str) -> Action {
                 "The reply holds prose around the code block{line}."
             ))
         }
-        (Some(block), None) => match block.language {
+        (Some(Part::Calls(calls, _)), None) => match calls.as_slice() {
+            [call] => match meaning(call) {
+                Meaning::Code(source) => code(source, ""),
+                _ => refuse("The code block does not hold Python.".to_owned()),
+            },
+            _ => refuse("The reply holds more than one code block.".to_owned()),
+        },
+        (Some(Part::Block(block)), None) => match block.language {
             _ if tidy_code(block.body).is_empty() => refuse("The code block is empty.".to_owned()),
             Language::Python => code(tidy_code(block.body), ""),
             Language::Unnamed if judge(block.body).bad == 0 => code(tidy_code(block.body), ""),
@@ -352,5 +305,6 @@ fn once(text: &str) -> Action {
             )),
             _ => refuse("The code block does not hold Python.".to_owned()),
         },
+        (Some(Part::Prose(_)), None) => nothing(&scan),
     }
 }

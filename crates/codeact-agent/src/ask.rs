@@ -6,7 +6,7 @@ use tokio::sync::Notify;
 
 use super::error::AgentError;
 use super::history::History;
-use super::observation;
+use super::own_text::OwnText;
 use super::repetition::Repetition;
 use super::run::Agent;
 use codeact_base::event::Event;
@@ -21,6 +21,14 @@ const REPETITIVE: &str = "Your reply repeated the same text over and over, so it
 const TOO_LONG: &str = "Your reply was cut off at the length limit, so nothing was run. Send a \
                         shorter one: one sentence, then one ```python block; work in several \
                         steps where the code is long.";
+
+/// A reply that is being received.
+#[derive(Default)]
+struct GrowingReply {
+    own: OwnText,
+    repetition: Repetition,
+    repeats: bool,
+}
 
 /// A reply of the model.
 pub(super) struct ModelReply {
@@ -38,24 +46,30 @@ impl Agent {
     ) -> Result<Option<ModelReply>, AgentError> {
         self.events.emit(Event::StepStarted { step });
         let messages = history.messages();
-        let stop = [format!("\n{}", observation::PREFIX)];
-        let request = Request::new(&messages).stop(&stop).seed(self.seed);
-        let repetition = Mutex::new(Repetition::default());
-        let repetition = || repetition.lock().unwrap_or_else(PoisonError::into_inner);
-        let repeats = Notify::new();
+        let request = Request::new(&messages).seed(self.seed);
+        let growing = Mutex::new(GrowingReply::default());
+        let growing = || growing.lock().unwrap_or_else(PoisonError::into_inner);
+        let stopped = Notify::new();
+        let emit = |text: &str| {
+            if !text.is_empty() {
+                self.events.emit(Event::ReplyDelta { text: text.into() });
+            }
+        };
         let watch = |event: ModelEvent<'_>| match event {
             ModelEvent::Delta(text) => {
-                if repetition().push(text) {
-                    repeats.notify_one();
+                let mut growing = growing();
+                growing.repeats |= growing.repetition.push(text);
+                emit(growing.own.push(text));
+                if growing.repeats || growing.own.has_ended() {
+                    stopped.notify_one();
                 }
-                self.events.emit(Event::ReplyDelta { text: text.into() });
             }
             ModelEvent::Retry {
                 attempt,
                 wait,
                 reason,
             } => {
-                *repetition() = Repetition::default();
+                *growing() = GrowingReply::default();
                 self.events.emit(Event::ModelRetry {
                     attempt,
                     wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
@@ -67,13 +81,18 @@ impl Agent {
         let reply = tokio::select! {
             biased;
             () = self.cancel.cancelled() => return Ok(None),
-            () = repeats.notified() => None,
+            () = stopped.notified() => None,
             reply = self.model.complete(request, &watch) => Some(reply?),
         };
+        let mut growing = growing();
+        emit(growing.own.finish());
         let (text, incomplete) = match reply {
-            None => (repetition().beginning().to_owned(), Some(REPETITIVE)),
-            Some(reply) if reply.finish == FinishReason::Length => (reply.text, Some(TOO_LONG)),
-            Some(reply) => (reply.text, None),
+            None if growing.own.has_ended() => (growing.own.text().to_owned(), None),
+            None => (growing.repetition.beginning().to_owned(), Some(REPETITIVE)),
+            Some(reply) => {
+                let is_cut = reply.finish == FinishReason::Length;
+                (OwnText::of(&reply.text), is_cut.then_some(TOO_LONG))
+            }
         };
         self.events.emit(Event::Reply {
             step,

@@ -5,8 +5,8 @@
 //! up. The result is a [`Run`] with all [`Step`]s. All code of a run shares a session, which can be a named one on disk.
 //! If the code waits for user input, the run is suspended, and [`Agent::resume`] continues it, perhaps in another process.
 //!
-//! Files, in the order of the data: `prompt` makes the first messages; `ask` requests a reply, and `repetition` stops
-//! one that repeats itself; `action` parses it; `act` runs its code in the session of `context`; `observation` describes
+//! Files, in the order of the data: `prompt` makes the first messages; `ask` requests a reply, `own_text` ends it at an
+//! invented observation, and `repetition` stops one that repeats itself; `action` parses it; `act` runs its code in the session of `context`; `observation` describes
 //! the execution; `history` is the conversation; `run` is the loop; `suspended` suspends and resumes it; `tools`
 //! describes the tools for the model.
 
@@ -17,6 +17,7 @@ mod context;
 mod error;
 mod history;
 mod observation;
+mod own_text;
 mod prompt;
 mod repetition;
 mod run;

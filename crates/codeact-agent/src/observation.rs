@@ -13,7 +13,7 @@ const MAX_ERROR: usize = 3_000;
 /// Limit of a line of a traceback, in characters. A source line can be as long as a reply.
 const MAX_LINE: usize = 300;
 
-/// First word of every observation. It is also a stop sequence, so that a model does not invent an observation.
+/// First word of every observation. A reply ends before a line that begins with it.
 pub(super) const PREFIX: &str = "Observation:";
 
 /// Returns the observation of `execution`.

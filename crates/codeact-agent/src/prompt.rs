@@ -138,8 +138,7 @@ fn python(context: &PromptContext) -> String {
     let minor: Vec<_> = manifest.python.split('.').take(2).collect();
     format!(
         "The code runs in CPython {} with the standard library, {}; nothing else can be \
-         installed. There is no {}shell. {} numpy's default integer has 32 bits here: \
-         use dtype=np.int64 for large numbers.",
+         installed. There is no {}shell. {}",
         minor.join("."),
         packages.join(", "),
         if context.about.is_some() {

@@ -1,7 +1,15 @@
 //! Detects a reply that repeats itself without end, as small models write. Waiting for its end would cost minutes.
+//!
+//! Code repeats itself as well: the rows of an empty matrix or of a maze. So code must repeat itself more often than prose.
 
-/// Length of the repetitive end of a reply, in bytes, from which the reply is stopped.
+use super::action::is_in_code;
+
+/// Length of the repetitive end of prose, in bytes, from which a reply is stopped.
 const MIN_REPETITION: usize = 1000;
+/// The same for code.
+const MIN_REPETITION_IN_CODE: usize = 4000;
+/// Number of repetitions in code from which a reply is stopped.
+const MIN_COUNT_IN_CODE: usize = 150;
 /// Limit of the length of the repeated text, in bytes.
 const MAX_PERIOD: usize = 200;
 /// Length of new text between two checks, in bytes.
@@ -13,6 +21,8 @@ pub(super) struct Repetition {
     text: String,
     /// Length at the last check.
     checked: usize,
+    /// Length from which [`is_in_code`] applies to the text again, and its last result.
+    place: (usize, bool),
 }
 
 impl Repetition {
@@ -23,23 +33,50 @@ impl Repetition {
             return false;
         }
         self.checked = self.text.len();
-        repeats(self.text.as_bytes())
+        let Some(period) = period(self.text.as_bytes()) else {
+            return false;
+        };
+        // All of the text is read, so this is done only after it has grown by an eighth.
+        if self.text.len() >= self.place.0 {
+            let next = self.text.len() + self.text.len() / 8;
+            self.place = (next, is_in_code(&self.text));
+        }
+        !self.place.1 || self.repeats_code(period)
+    }
+
+    /// Returns true if the repetitive end is too long for code.
+    fn repeats_code(&self, period: usize) -> bool {
+        let text = self.text.as_bytes();
+        let length = MIN_REPETITION_IN_CODE.max(period * MIN_COUNT_IN_CODE);
+        let Some(from) = text.len().checked_sub(length) else {
+            return false;
+        };
+        text[from + period..] == text[from..text.len() - period]
     }
 
     /// Returns the reply up to the first few repetitions.
     pub(super) fn beginning(&self) -> &str {
+        let text = self.text.as_bytes();
         let mut end = (self.text.len()).saturating_sub(MIN_REPETITION - MAX_PERIOD);
-        while !self.text.is_char_boundary(end) {
-            end -= 1;
+        if let Some(period) = period(text) {
+            while end > MAX_PERIOD && text[end - 1] == text[end - 1 + period] {
+                end -= 1;
+            }
+            end = (end + MAX_PERIOD).min(text.len());
         }
-        &self.text[..end]
+        self.text
+            .get(..self.text.floor_char_boundary(end))
+            .unwrap_or("")
     }
 }
 
-fn repeats(text: &[u8]) -> bool {
+/// Returns the length of the text that the end of `text` repeats.
+fn period(text: &[u8]) -> Option<usize> {
     let tail = &text[text.len().saturating_sub(MIN_REPETITION)..];
-    tail.len() == MIN_REPETITION
-        && (1..=MAX_PERIOD).any(|period| tail[period..] == tail[..MIN_REPETITION - period])
+    if tail.len() < MIN_REPETITION {
+        return None;
+    }
+    (1..=MAX_PERIOD).find(|period| tail[*period..] == tail[..MIN_REPETITION - period])
 }
 
 #[cfg(test)]
@@ -59,7 +96,24 @@ mod tests {
         assert!(repetition.push(&" = 1200 × 8 + 900".repeat(200)));
         let beginning = repetition.beginning();
         assert!(beginning.starts_with("I compute the scores. = 1200"));
+        assert!(beginning.len() < 500, "{}", beginning.len());
         assert!(watch(&"é".repeat(3000)));
+    }
+
+    #[test]
+    fn a_line_or_a_phrase_that_code_repeats_hundreds_of_times_is_detected() {
+        for (begin, piece) in [
+            ("I add.\n```python\nx = \"", "1 + 2 = 3, "),
+            ("```python\n", "print('the same line again')\n"),
+            ("import math\n", "x = math.sqrt(x)\n"),
+            ("<code>\nrows = [\n", "    [0, 0, 0, 0],\n"),
+            (
+                "{\"name\": \"python\", \"arguments\": {\"code\": \"",
+                "x = 1\\n",
+            ),
+        ] {
+            assert!(watch(&format!("{begin}{}", piece.repeat(1000))), "{piece}");
+        }
     }
 
     #[test]
@@ -74,5 +128,21 @@ mod tests {
             "print(x)"
         )));
         assert!(!watch("short"));
+    }
+
+    #[test]
+    fn equal_rows_in_code_are_not_a_repetition() {
+        let zeros = format!("    [{}0],\n", "0, ".repeat(19)).repeat(60);
+        let maze = format!("{}\n", "#".repeat(60)).repeat(60);
+        let wide = format!("    [{}0],\n", "0, ".repeat(99)).repeat(100);
+        for code in [
+            format!("Here:\n```python\nm = [\n{zeros}]\nprint(m)\n```"),
+            format!("m = [\n{zeros}]\nprint(m)"),
+            format!("```python\nmaze = '''\n{maze}'''\n```"),
+            format!("<execute>\nm = [\n{wide}]\n</execute>"),
+            format!("{{\"name\": \"python\", \"arguments\": {{\"code\": \"m = [\n{zeros}]\"}}}}"),
+        ] {
+            assert!(!watch(&code), "{code}");
+        }
     }
 }

@@ -15,6 +15,19 @@ pub enum Event {
         /// Its progress.
         progress: Progress,
     },
+    /// What is being done in a stage, as a line for people.
+    SetupStatus {
+        /// The stage.
+        stage: SetupStage,
+        /// The line. It can contain names that packages have chosen, without control characters.
+        text: String,
+    },
+    /// A result of the preparation that the user should know, as a line for people: an older version of a package is
+    /// used.
+    SetupNote {
+        /// The line. It can contain names that packages have chosen, without control characters.
+        text: String,
+    },
     /// Output of the running code, in the order of writing.
     Output {
         /// The stream.

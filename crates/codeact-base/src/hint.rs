@@ -31,4 +31,65 @@ pub enum Hint {
     NameModel,
     /// Give the address of the model's server.
     GiveModelAddress,
+    /// Raise limits of the sandbox.
+    RaiseLimits {
+        /// Each limit, and the value that is needed if it is known.
+        limits: Vec<(LimitName, Option<u64>)>,
+    },
+}
+
+/// A limit of a turn or a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LimitName {
+    /// Wall time.
+    Wall,
+    /// Fuel.
+    Fuel,
+    /// Linear memory, in bytes.
+    Memory,
+    /// Captured output of each stream, in bytes.
+    Output,
+    /// Calls from the guest to the host.
+    HostCalls,
+    /// Bytes of these calls.
+    HostCallBytes,
+    /// Bytes of the sandbox's own files.
+    FileBytes,
+    /// Files, folders and links in the sandbox.
+    Files,
+    /// Open files.
+    OpenFiles,
+}
+
+impl LimitName {
+    /// Returns `amount` with its unit: whole MiB if it is a number of bytes and divisible.
+    pub fn amount(self, amount: u64) -> String {
+        match self {
+            Self::Memory | Self::Output | Self::HostCallBytes | Self::FileBytes => {
+                match amount % (1 << 20) {
+                    0 => format!("{} MiB", amount >> 20),
+                    _ => format!("{amount} bytes"),
+                }
+            }
+            Self::Wall => format!("{amount} ms"),
+            Self::Fuel | Self::HostCalls | Self::Files | Self::OpenFiles => amount.to_string(),
+        }
+    }
+}
+
+impl std::fmt::Display for LimitName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Wall => "wall time",
+            Self::Fuel => "fuel",
+            Self::Memory => "memory",
+            Self::Output => "output",
+            Self::HostCalls => "host calls",
+            Self::HostCallBytes => "bytes in host calls",
+            Self::FileBytes => "bytes in files",
+            Self::Files => "files",
+            Self::OpenFiles => "open files",
+        })
+    }
 }

@@ -76,6 +76,18 @@ impl BaseUrl {
         )
     }
 
+    /// Returns the parts that may be secret, decoded and as they are sent.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let mut secrets = Vec::new();
+        for part in [self.0.password(), self.0.query()].into_iter().flatten() {
+            secrets.push(part.to_owned());
+        }
+        for (_, value) in self.0.query_pairs() {
+            secrets.push(value.into_owned());
+        }
+        secrets
+    }
+
     /// Returns the URL of chat-completions requests.
     pub(super) fn chat(&self) -> Url {
         self.below("chat/completions")

@@ -1,11 +1,15 @@
 //! API keys that are never printed. This file is a security boundary.
 //!
-//! Only this file accesses the text of a key. `openai.rs` and `probe.rs` put it into a header.
+//! Only this file accesses the text of a key. `openai.rs` and `probe.rs` put it into a header. A server can repeat it, so
+//! it is removed from every text of a server, where the text enters: from errors (`redact`), and from replies and their
+//! deltas (`reply_builder.rs`).
 
 use std::fmt;
 
+use codeact_base::redact::Redactor;
 use reqwest::header::HeaderValue;
 
+use crate::address::BaseUrl;
 use crate::error::ModelError;
 
 /// Minimum length of a key that is removed from texts. Shorter keys are placeholders such as `EMPTY` or `ollama`, and
@@ -51,11 +55,15 @@ impl fmt::Display for ApiKey {
 /// Returns an excerpt of a server's text for an error: without the key, on one line, with at most `max_chars`
 /// characters.
 pub(super) fn redact(text: &str, key: Option<&ApiKey>, max_chars: usize) -> String {
-    let text = match key {
-        Some(ApiKey(key)) if key.len() >= MIN_REDACTED_BYTES => text.replace(key.as_str(), "***"),
-        _ => text.to_owned(),
-    };
-    excerpt(&text, max_chars)
+    excerpt(&secrets(key, None).text(text), max_chars)
+}
+
+/// Returns a redactor for all texts of a server: it replaces the key, and the secret parts of the address, by `***`.
+pub(super) fn secrets(key: Option<&ApiKey>, address: Option<&BaseUrl>) -> Redactor {
+    let parts = address.map(BaseUrl::secrets).unwrap_or_default();
+    let all = key.map(|ApiKey(key)| key.clone()).into_iter().chain(parts);
+    let long = all.filter(|secret| secret.len() >= MIN_REDACTED_BYTES);
+    Redactor::new(long.map(|secret| (secret, "***".to_owned())))
 }
 
 /// Returns `text` on one line, without control characters, with at most `max_chars` characters and an ellipsis.

@@ -43,6 +43,9 @@ enum BodyFormat {
 /// Maximum ratio of the size of a body to the limit of one item. Most of a body is JSON syntax and reasoning text.
 const MAX_OVERHEAD_FACTOR: usize = 64;
 
+/// Maximum size of a body, in bytes, unless one item may be larger. A token in an event of its own has some hundred bytes.
+const MAX_BODY_BYTES: usize = 256 << 20;
+
 /// Maximum length of an excerpt, in characters. It is larger than that in an error, so that a key is not cut before
 /// it is redacted.
 pub(super) const MAX_EXCERPT_CHARS: usize = 4000;
@@ -55,7 +58,9 @@ impl Decoder {
         let limit = max_reply_bytes.saturating_mul(6).saturating_add(64 << 10);
         Self {
             limit,
-            left: limit.saturating_mul(MAX_OVERHEAD_FACTOR),
+            left: limit
+                .saturating_mul(MAX_OVERHEAD_FACTOR)
+                .min(MAX_BODY_BYTES.max(limit)),
             form: BodyFormat::Unknown,
         }
     }

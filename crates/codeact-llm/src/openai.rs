@@ -4,13 +4,14 @@ use std::error::Error;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use codeact_base::redact::Redactor;
 use reqwest::header::{ACCEPT, AUTHORIZATION, LOCATION};
 use reqwest::{Client, Response};
 use serde_json::{Map, Value};
 use tokio::time::timeout;
 
 use crate::address::BaseUrl;
-use crate::api_key::{ApiKey, redact};
+use crate::api_key::{ApiKey, redact, secrets};
 use crate::decode::{DecodeError, Decoder};
 use crate::error::ModelError;
 use crate::model::{Completion, Model, Reply, Request, Watch};
@@ -106,6 +107,8 @@ pub struct OpenAiModel {
     options: OpenAiOptions,
     address: String,
     client: Client,
+    /// Removes the key from replies.
+    redactor: Redactor,
     /// The fields that the server has not rejected so far.
     dialect: Mutex<Dialect>,
 }
@@ -125,6 +128,7 @@ impl OpenAiModel {
         Ok(Self {
             address: options.base_url.to_string(),
             client: client(&options.base_url)?,
+            redactor: secrets(options.key.as_ref(), Some(&options.base_url)),
             dialect: Mutex::new(options.dialect),
             options,
         })
@@ -229,7 +233,7 @@ impl OpenAiModel {
         let max_bytes = self.options.max_reply_bytes;
         let stall = self.options.retry.stall_limit;
         let mut decoder = Decoder::new(max_bytes);
-        let mut builder = ReplyBuilder::new(request.stop, max_bytes, watch);
+        let mut builder = ReplyBuilder::new(request.stop, max_bytes, &self.redactor, watch);
         while !(builder.is_stopped() || builder.is_done()) {
             let limit = if builder.is_complete() {
                 stall.min(USAGE_LIMIT)
@@ -346,6 +350,9 @@ impl OpenAiModel {
                 server_error.into_failed_attempt(self.context(number))
             }
             ReplyError::TooLarge => self.size_error(),
+            ReplyError::NoText(events) => self.format_error(&format!(
+                "it sent more than {events} events in sequence without text"
+            )),
             ReplyError::Format(reason) => self.format_error(&reason),
             ReplyError::Incomplete => {
                 self.connection_error(number, "it ended without a finish reason".to_owned())

@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::address::BaseUrl;
-use crate::api_key::{ApiKey, redact};
+use crate::api_key::{ApiKey, redact, secrets};
 use crate::openai::{cause, client};
 
 /// Maximum number of bytes of a list.
@@ -48,7 +48,10 @@ async fn ask(address: &BaseUrl, key: Option<&ApiKey>) -> Result<Vec<String>, Str
     }
     let list: Value =
         serde_json::from_slice(&body).map_err(|_| "the response is not JSON".to_owned())?;
-    names(&list).ok_or_else(|| "the response is not a list of models".to_owned())
+    let names = names(&list).ok_or_else(|| "the response is not a list of models".to_owned())?;
+    let redactor = secrets(key, Some(address));
+    let redacted = names.iter().map(|name| redactor.text(name).into_owned());
+    Ok(redacted.collect())
 }
 
 /// Returns the names in `{"data": [{"id"}]}`, `{"models": [{"id" or "name"}]}`, or an array of either.

@@ -1,5 +1,6 @@
 //! Builds a [`Reply`] from the items of a response, and reports its text as it grows.
 
+use codeact_base::redact::{Redactor, RedactorStream};
 use serde_json::Value;
 
 use crate::api_key::excerpt;
@@ -8,6 +9,10 @@ use crate::model::{FinishReason, ModelEvent, Reply, TokenUsage, Watch};
 use crate::server_error::ServerError;
 use crate::stop::StopFilter;
 
+/// Largest number of items in sequence without text of the reply or of its reasoning. Some servers send empty items
+/// while a request waits.
+const MAX_EMPTY_ITEMS: u32 = 100_000;
+
 /// Reason why a response contains no reply.
 #[derive(Debug, PartialEq)]
 pub(super) enum ReplyError {
@@ -15,6 +20,8 @@ pub(super) enum ReplyError {
     Server(ServerError),
     /// The text exceeds its limit.
     TooLarge,
+    /// This many items in sequence had no text.
+    NoText(u32),
     /// An item is neither a chunk nor a completion. Contains a description.
     Format(String),
     /// The response ended without a finish reason.
@@ -26,7 +33,16 @@ pub(super) enum ReplyError {
 /// Builder of one reply.
 pub(super) struct ReplyBuilder<'a> {
     text: StopFilter<'a>,
+    /// Removes secrets from the text, before the search for stop sequences.
+    redacting: RedactorStream,
+    redactor: &'a Redactor,
+    /// Redacted bytes that are not a complete character yet.
+    pending: Vec<u8>,
+    /// Size of the text as received, in bytes.
+    received: usize,
     max_bytes: usize,
+    /// Number of items since the last one with text.
+    empty_items: u32,
     watch: Watch<'a>,
     finish: Option<String>,
     done: bool,
@@ -40,10 +56,20 @@ pub(super) struct ReplyBuilder<'a> {
 
 impl<'a> ReplyBuilder<'a> {
     /// Returns a builder for a reply with at most `max_bytes` of text, which ends at one of `stops`.
-    pub fn new(stops: &'a [String], max_bytes: usize, watch: Watch<'a>) -> Self {
+    pub fn new(
+        stops: &'a [String],
+        max_bytes: usize,
+        redactor: &'a Redactor,
+        watch: Watch<'a>,
+    ) -> Self {
         Self {
             text: StopFilter::new(stops),
+            redacting: redactor.prompt_stream(),
+            redactor,
+            pending: Vec::new(),
+            received: 0,
             max_bytes,
+            empty_items: 0,
             watch,
             finish: None,
             done: false,
@@ -56,6 +82,10 @@ impl<'a> ReplyBuilder<'a> {
 
     /// Processes the next item.
     pub fn push(&mut self, item: StreamItem) -> Result<(), ReplyError> {
+        self.empty_items += 1;
+        if self.empty_items > MAX_EMPTY_ITEMS {
+            return Err(ReplyError::NoText(MAX_EMPTY_ITEMS));
+        }
         let value = match item {
             StreamItem::Done => {
                 self.done = true;
@@ -74,7 +104,7 @@ impl<'a> ReplyBuilder<'a> {
         if let Some(model) = value.get("model").and_then(Value::as_str)
             && !model.is_empty()
         {
-            self.model = Some(excerpt(model, 200));
+            self.model = Some(excerpt(&self.redactor.text(model), 200));
         }
         if let Some(usage) = value.get("usage").and_then(usage) {
             self.usage = Some(usage);
@@ -95,10 +125,13 @@ impl<'a> ReplyBuilder<'a> {
             if let Some(content) = message.and_then(|message| message.get("content")) {
                 self.push_content(content)?;
             }
+            if message.is_some_and(has_reasoning) {
+                self.empty_items = 0;
+            }
             if let Some(reason) = choice.get("finish_reason").and_then(Value::as_str)
                 && !reason.is_empty()
             {
-                self.finish = Some(excerpt(reason, 100));
+                self.finish = Some(excerpt(&self.redactor.text(reason), 100));
             }
         }
         Ok(())
@@ -120,14 +153,30 @@ impl<'a> ReplyBuilder<'a> {
         if self.is_stopped() {
             return Ok(());
         }
-        if text.len() > self.max_bytes.saturating_sub(self.text.len()) {
+        if text.len() > self.max_bytes.saturating_sub(self.received) {
             return Err(ReplyError::TooLarge);
         }
-        let text = self.text.push(text);
+        self.received += text.len();
+        if !text.is_empty() {
+            self.empty_items = 0;
+        }
+        self.redacting.push(text.as_bytes(), &mut self.pending);
+        self.emit(false);
+        Ok(())
+    }
+
+    /// Appends the redacted text, and reports it. An incomplete character at its end is kept unless it is the end.
+    fn emit(&mut self, is_end: bool) {
+        let complete = match std::str::from_utf8(&self.pending) {
+            Err(e) if e.error_len().is_none() && !is_end => e.valid_up_to(),
+            _ => self.pending.len(),
+        };
+        let rest = self.pending.split_off(complete);
+        let redacted = std::mem::replace(&mut self.pending, rest);
+        let text = self.text.push(&String::from_utf8_lossy(&redacted));
         if !text.is_empty() {
             (self.watch)(ModelEvent::Delta(text));
         }
-        Ok(())
     }
 
     /// Returns true if a stop sequence was found. The rest of the response is then not needed.
@@ -147,6 +196,10 @@ impl<'a> ReplyBuilder<'a> {
 
     /// Ends the response and returns the reply. `requested_model` is used if the server gave no model.
     pub fn into_reply(mut self, requested_model: &str) -> Result<Reply, ReplyError> {
+        if !self.is_stopped() {
+            self.redacting.finish(&mut self.pending);
+            self.emit(true);
+        }
         let finish = match (self.text.hit(), self.finish) {
             (Some(stop), _) => FinishReason::StopSequence(stop.to_owned()),
             (None, Some(reason)) => finish_reason(reason),
@@ -180,6 +233,23 @@ impl<'a> ReplyBuilder<'a> {
     }
 }
 
+/// True if a delta has text of the reasoning or of a tool call, in the names that servers use.
+fn has_reasoning(delta: &Value) -> bool {
+    let has_text = |value: &Value| match value {
+        Value::String(text) => !text.is_empty(),
+        Value::Array(parts) => !parts.is_empty(),
+        _ => false,
+    };
+    [
+        "reasoning_content",
+        "reasoning",
+        "reasoning_details",
+        "tool_calls",
+    ]
+    .iter()
+    .any(|name| delta.get(name).is_some_and(has_text))
+}
+
 fn finish_reason(reason: String) -> FinishReason {
     match reason.as_str() {
         "stop" | "eos" | "eos_token" | "end_turn" | "stop_sequence" => FinishReason::Stop,
@@ -205,7 +275,8 @@ mod tests {
     use super::*;
 
     fn reply(payloads: Vec<Value>) -> Result<Reply, ReplyError> {
-        let mut answer = ReplyBuilder::new(&[], 100, &|_| {});
+        let redactor = Redactor::new([("sk-secret-0123".to_owned(), "***".to_owned())]);
+        let mut answer = ReplyBuilder::new(&[], 100, &redactor, &|_| {});
         for item in payloads {
             answer.push(StreamItem::Json(item))?;
         }
@@ -235,6 +306,31 @@ mod tests {
                 model: "m".into(),
             }
         );
+    }
+
+    #[test]
+    fn a_secret_is_removed_from_all_texts() {
+        let chunk = |text: &str| json!({"choices": [{"delta": {"content": text}}]});
+        let mut payloads: Vec<_> = "é sk-secret-0123 sk-sé"
+            .chars()
+            .map(|c| chunk(&c.to_string()))
+            .collect();
+        payloads.push(json!({"model": "sk-secret-0123", "choices": [{"delta": {}, "finish_reason": "sk-secret-0123"}]}));
+        let reply = reply(payloads).unwrap();
+        assert_eq!((&*reply.text, &*reply.model), ("é *** sk-sé", "***"));
+        assert_eq!(reply.finish, FinishReason::Other("***".into()));
+    }
+
+    #[test]
+    fn items_without_text_are_limited() {
+        let item = || json!({"choices": [{"delta": {"content": ""}}]});
+        let many = vec![item(); 100_001];
+        assert_eq!(reply(many).unwrap_err(), ReplyError::NoText(100_000));
+        let reasoning = json!({"choices": [{"delta": {"reasoning_content": "hm"}}]});
+        let mut many = vec![item(); 90_000];
+        many.push(reasoning);
+        many.extend(vec![item(); 90_000]);
+        assert_eq!(reply(many).unwrap_err(), ReplyError::Incomplete);
     }
 
     #[test]

@@ -56,11 +56,6 @@ impl<'a> StopFilter<'a> {
         self.hit
     }
 
-    /// Returns the length of the text, in bytes.
-    pub fn len(&self) -> usize {
-        self.text.len()
-    }
-
     /// Returns the whole text, without the stop sequence.
     pub fn into_text(self) -> String {
         self.text

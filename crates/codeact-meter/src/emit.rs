@@ -16,6 +16,7 @@ use crate::index_space::{IndexSpace, Reencoded};
 use crate::loops::LoopFunctions;
 use crate::module_info::ModuleInfo;
 use crate::outline::{OutlinedLoop, outlinable_loops};
+use crate::stack_depth::StackDepth;
 use crate::yield_stubs::YieldStubs;
 
 /// Functions with this many operators or more have their loops outlined. Smaller functions get
@@ -157,7 +158,14 @@ impl CodeEmitter<'_> {
             }
             call_points.emit_before(position, &self.emitter, &mut out);
             let instruction = self.emitter.translate(&ir.operators[position])?;
-            out.push(&instruction);
+            match self.reserving(function, &ir.operators[position]) {
+                Some(stack) => {
+                    stack.reserve(&mut out);
+                    out.push(&instruction);
+                    stack.release(&mut out);
+                }
+                None => out.push(&instruction),
+            }
             if matches!(ir.operators[position], Operator::Loop { .. }) {
                 match &strategy {
                     LoopStrategy::Continuation(plan) => {
@@ -168,6 +176,11 @@ impl CodeEmitter<'_> {
             }
         }
         Ok(out)
+    }
+
+    /// Returns the stack, if `operator` of `function` is a call that reserves some of it.
+    fn reserving(&self, function: u32, operator: &Operator) -> Option<StackDepth> {
+        (self.info.stack_depth).filter(|stack| stack.reserves(function, operator))
     }
 
     /// Emits the meter point at the entry of a function, if it has one.

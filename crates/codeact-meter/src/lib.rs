@@ -21,6 +21,7 @@ mod outline;
 mod rewrite;
 mod scc;
 mod spill;
+mod stack_depth;
 mod yield_stubs;
 
 #[cfg(test)]

@@ -5,12 +5,13 @@ use std::collections::HashMap;
 use wasmparser::{
     CompositeInnerType, ConstExpr, ElementItems, ElementSectionReader, ExportSectionReader,
     FuncToValidate, FuncType, FunctionBody, ImportSectionReader, KnownCustom, MemoryType, Name,
-    NameSectionReader, Operator, Parser, Payload, SubType, TypeRef, TypeSectionReader, ValType,
-    ValidPayload, Validator, ValidatorResources, WasmFeatures,
+    NameMap, NameSectionReader, Operator, Parser, Payload, SubType, TypeRef, TypeSectionReader,
+    ValType, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 use crate::abi::{CALL, COUNTER};
 use crate::error::RewriteError;
+use crate::stack_depth::{DEALLOCATE, STACK_POINTER, StackDepth};
 
 /// Types, functions and address-taken sets of the input module.
 #[derive(Default)]
@@ -29,6 +30,8 @@ pub(crate) struct ModuleInfo<'a> {
     pub(crate) address_taken: Vec<bool>,
     /// Index of [`CALL`], if the module names its functions.
     pub(crate) call_function: Option<u32>,
+    /// Where destructors are called, if the module is CPython and names its functions and globals.
+    pub(crate) stack_depth: Option<StackDepth>,
     /// Bodies of the functions that are not imported, with what their validation needs.
     pub(crate) bodies: Vec<(FunctionBody<'a>, FuncToValidate<ValidatorResources>)>,
     /// The first memory.
@@ -75,7 +78,7 @@ impl<'a> ModuleInfo<'a> {
                 Payload::ElementSection(section) => read_elements(section, &mut referenced)?,
                 Payload::CustomSection(section) => {
                     if let KnownCustom::Name(names) = section.as_known() {
-                        info.call_function = call_function(names);
+                        info.read_names(names);
                     }
                 }
                 _ => {}
@@ -173,6 +176,26 @@ impl<'a> ModuleInfo<'a> {
         Ok(())
     }
 
+    /// Finds what the passes know by name. The name section is optional, so one that cannot be read is not an error.
+    fn read_names(&mut self, names: NameSectionReader) {
+        let (mut deallocate, mut stack_pointer) = (None, None);
+        for name in names.into_iter().flatten() {
+            match name {
+                Name::Function(functions) => {
+                    self.call_function = unique(functions.clone(), CALL.0);
+                    deallocate = unique(functions, DEALLOCATE);
+                }
+                Name::Global(globals) => stack_pointer = unique(globals, STACK_POINTER),
+                _ => {}
+            }
+        }
+        let found = deallocate.zip(stack_pointer);
+        self.stack_depth = found.map(|(deallocate, stack_pointer)| StackDepth {
+            deallocate,
+            stack_pointer,
+        });
+    }
+
     /// Collects the functions that bodies refer to, and rejects operators that cannot be metered.
     fn scan_bodies(&self, referenced: &mut Vec<u32>) -> Result<(), RewriteError> {
         for (body, _) in &self.bodies {
@@ -250,18 +273,9 @@ fn collect_references(
     Ok(())
 }
 
-/// Returns the index of [`CALL`] if exactly one function has that name.
-///
-/// The name section is optional, so one that cannot be read is not an error.
-fn call_function(names: NameSectionReader) -> Option<u32> {
-    let functions = names.into_iter().find_map(|name| match name {
-        Ok(Name::Function(functions)) => Some(functions),
-        _ => None,
-    })?;
-    let mut found = functions
-        .into_iter()
-        .flatten()
-        .filter(|naming| naming.name == CALL.0);
+/// Returns the index of `name` if exactly one item has that name.
+fn unique(names: NameMap, name: &str) -> Option<u32> {
+    let mut found = (names.into_iter().flatten()).filter(|naming| naming.name == name);
     let index = found.next()?.index;
     found.next().is_none().then_some(index)
 }

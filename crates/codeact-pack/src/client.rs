@@ -11,6 +11,8 @@ use std::env::consts::EXE_SUFFIX;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use crate::permissions::is_program;
@@ -19,6 +21,8 @@ use crate::{ClientFailure, Distribution, Manifest, PackError};
 
 /// Default of [`Clients::stall`].
 const DEFAULT_STALL: Duration = Duration::from_secs(300);
+/// Default of [`Clients::time_limit`].
+const DEFAULT_TIME_LIMIT: Duration = Duration::from_secs(180);
 
 /// Name of a client's program, and the arguments before those of pip.
 struct Candidate(&'static str, &'static [&'static str]);
@@ -36,13 +40,27 @@ const PYTHONS: &[Candidate] = &[
     Candidate("py", &["-3", "-m", "pip"]),
 ];
 
+/// Variables of pip that decide which packages it finds.
+const PIP_SETTINGS: [&str; 6] = [
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_NO_INDEX",
+    "PIP_FIND_LINKS",
+    "PIP_CONFIG_FILE",
+    "PIP_PRE",
+];
+
 /// Folders that are searched for package clients, and the clients' settings.
 #[derive(Debug, Clone)]
 pub struct Clients {
     search_path: OsString,
     /// Index variables for a pip that uv runs.
     index: Vec<(&'static str, OsString)>,
+    /// Values of [`PIP_SETTINGS`].
+    settings: Vec<OsString>,
     stall: Duration,
+    time_limit: Duration,
+    cancelled: Arc<AtomicBool>,
 }
 
 /// Reason why no client completed a request.
@@ -63,7 +81,10 @@ impl Clients {
         Self {
             search_path: lookup("PATH").unwrap_or_default(),
             index: index_variables(lookup),
-            stall: DEFAULT_STALL,
+            settings: PIP_SETTINGS
+                .map(|name| lookup(name).unwrap_or_default())
+                .into(),
+            ..Self::in_path("")
         }
     }
 
@@ -73,7 +94,10 @@ impl Clients {
         Self {
             search_path: search_path.into(),
             index: Vec::new(),
+            settings: Vec::new(),
             stall: DEFAULT_STALL,
+            time_limit: DEFAULT_TIME_LIMIT,
+            cancelled: Arc::default(),
         }
     }
 
@@ -83,6 +107,31 @@ impl Clients {
     pub fn stall(mut self, limit: Duration) -> Self {
         self.stall = limit;
         self
+    }
+
+    /// Sets the maximum time of one resolution of packages with its downloads, without waits for other processes.
+    /// Default: three minutes.
+    #[must_use]
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = limit;
+        self
+    }
+
+    /// Sets a flag that stops a running client when it becomes true. Default: a flag that is always false.
+    #[must_use]
+    pub fn cancelled_by(mut self, cancelled: Arc<AtomicBool>) -> Self {
+        self.cancelled = cancelled;
+        self
+    }
+
+    pub(crate) fn limit(&self) -> Duration {
+        self.time_limit
+    }
+
+    /// Returns the settings that decide which packages are found.
+    pub(crate) fn settings(&self) -> impl Iterator<Item = &OsString> {
+        let index = self.index.iter().map(|(_, value)| value);
+        self.settings.iter().chain(index)
     }
 
     /// Downloads the wheel of `manifest` into `folder`, an empty private folder, and returns its path. The wheel is not
@@ -102,6 +151,7 @@ impl Clients {
                 platforms: None,
                 max_bytes: u64::MAX,
                 needed,
+                deadline: None,
             };
             let output = client.pip(&run, progress)?;
             let path = folder.join(&distribution.wheel);
@@ -171,6 +221,7 @@ impl Clients {
                     prefix: candidate.1,
                     variables,
                     stall: self.stall,
+                    cancelled: &self.cancelled,
                 });
             }
         }

@@ -102,6 +102,18 @@ pub enum PackError {
         found: String,
     },
 
+    /// The pack's module cannot be changed as the manifest describes.
+    #[error(
+        "the module of pack `{pack}` cannot be changed as its manifest describes: {problem}\n\
+         the installed file or the manifest is of another version: remove the pack and install it again"
+    )]
+    BadModule {
+        /// The pack's name.
+        pack: String,
+        /// Description of the fault.
+        problem: String,
+    },
+
     /// A file is not a valid archive, or lacks a file of the manifest.
     #[error(
         "{archive} cannot be used: {problem}; nothing was installed\n\
@@ -126,6 +138,13 @@ pub enum PackError {
         problem: String,
     },
 
+    /// The metadata of a script cannot be used.
+    #[error("the metadata of the script (its block `# /// script`) cannot be used: {problem}")]
+    BadScript {
+        /// Description of the fault.
+        problem: String,
+    },
+
     /// The package is built into the pack, in another version.
     #[error(
         "`{wanted}` cannot be added: `{name}` is built into the pack, in version {version}\n\
@@ -140,15 +159,11 @@ pub enum PackError {
         wanted: String,
     },
 
-    /// The package exists, but has no pure-Python wheel.
+    /// The package, or one that it depends on, has compiled wheels only.
     #[error(
-        "`{name}`{} cannot be added: it needs compiled code, which the sandbox does not load \
-         (there is no pure-Python wheel of it, only compiled wheels or source code)\n{}",
-        required_by.iter().map(|r| format!(", a dependency of `{r}`,")).collect::<String>(),
-        match instead {
-            Some(instead) => format!("use {instead} instead"),
-            None => "use another version, another pure-Python package, or a package of the pack".to_owned(),
-        }
+        "`{name}`{} cannot be added: it needs compiled code, which the sandbox does not load\n{}",
+        dependency_of(required_by.as_deref()),
+        advice(instead.as_deref())
     )]
     NeedsCompiledCode {
         /// The package that needs it: a requested package or a dependency.
@@ -159,9 +174,81 @@ pub enum PackError {
         instead: Option<String>,
     },
 
+    /// The package has no wheels, only source archives.
+    #[error(
+        "`{name}`{} cannot be added: it has no wheel, only source archives, which would have to be built on the host\n{}",
+        dependency_of(required_by.as_deref()),
+        advice(instead.as_deref())
+    )]
+    SourceOnly {
+        /// The package: a requested one or a dependency.
+        name: String,
+        /// The requested package that depends on it, if it was not requested itself.
+        required_by: Option<String>,
+        /// The replacement that the pack's manifest names.
+        instead: Option<String>,
+    },
+
+    /// The package has pure-Python wheels, but for other versions of Python.
+    #[error(
+        "`{requirement}`{} cannot be added: its wheels do not accept Python {python}\n\
+         request another version of it",
+        dependency_of(required_by.as_deref())
+    )]
+    OtherPython {
+        /// The package, with the requested versions.
+        requirement: String,
+        /// The requested package that depends on it, if it was not requested itself.
+        required_by: Option<String>,
+        /// Version of the pack's Python.
+        python: String,
+    },
+
+    /// A package depends on a direct reference: an address in place of a package of the index.
+    #[error(
+        "`{name}` cannot be added: it is required from an address, {address} ({}), and only wheels of the index of your \
+         package client are fetched\n\
+         request another version of the package that requires it",
+        chain.join(" -> ")
+    )]
+    DirectReference {
+        /// The package.
+        name: String,
+        /// The start of the address, without control characters. Nothing was fetched from there.
+        address: String,
+        /// The packages that need it, from a requested one down to itself.
+        chain: Vec<String>,
+    },
+
+    /// The requested packages depend on too many others.
+    #[error("the requested packages depend on more than {limit} others\nrequest fewer packages")]
+    TooManyPackages {
+        /// The limit.
+        limit: usize,
+    },
+
+    /// The resolution took too long.
+    #[error(
+        "{wanted} could not be resolved in time, with {requests} requests to the package index; the last one: {last}\n\
+         request exact versions, such as rich==14.0.0, or fewer packages"
+    )]
+    ResolutionGaveUp {
+        /// The requirements.
+        wanted: String,
+        /// Number of runs of the package client.
+        requests: usize,
+        /// What was being done.
+        last: String,
+    },
+
+    /// The caller has cancelled the preparation.
+    #[error("the preparation of packages was cancelled")]
+    Cancelled,
+
     /// The index has no such package, or not in such a version.
     #[error(
-        "there is no package `{requirement}` on the index of your package client\n{}",
+        "there is no package `{requirement}`{} on the index of your package client\n{}",
+        dependency_of(required_by.as_deref()),
         match newest {
             Some(newest) => format!("the newest version is {newest}: request another version"),
             None => "check the spelling, and that client's index settings".to_owned(),
@@ -172,19 +259,21 @@ pub enum PackError {
         requirement: String,
         /// The newest version on the index.
         newest: Option<String>,
+        /// The requested package that depends on it, if it was not requested itself.
+        required_by: Option<String>,
     },
 
     /// The requirements conflict with one another or with the pack.
     #[error(
         "{wanted} cannot be added: no versions are compatible with one another and with the packages that are built \
-         into the pack (shown as constraints)\n{}\
+         into the pack\n{}\
          request other versions",
         report.iter().map(|line| format!("  | {line}\n")).collect::<String>()
     )]
     PackagesConflict {
         /// The requirements.
         wanted: String,
-        /// The client's description of the conflict; may be empty.
+        /// The dependent packages, each with the versions that it accepts.
         report: Vec<String>,
     },
 
@@ -342,6 +431,19 @@ impl std::fmt::Display for ClientFailure {
     }
 }
 
+fn dependency_of(required_by: Option<&str>) -> String {
+    required_by.map_or_else(String::new, |by| format!(", a dependency of `{by}`,"))
+}
+
+fn advice(instead: Option<&str>) -> String {
+    match instead {
+        Some(instead) => format!("use {instead} instead"),
+        None => {
+            "use another version, another pure-Python package, or a package of the pack".to_owned()
+        }
+    }
+}
+
 impl PackError {
     /// Returns advice that depends on the program, which renders it with its own commands or settings.
     pub fn hint(&self) -> Option<Hint> {
@@ -352,9 +454,9 @@ impl PackError {
                 pack: pack.clone(),
                 wheel: wheel.clone(),
             }),
-            Self::NeedsCompiledCode { instead: None, .. } | Self::PackagesConflict { .. } => {
-                Some(Hint::ListPackages)
-            }
+            Self::NeedsCompiledCode { instead: None, .. }
+            | Self::SourceOnly { instead: None, .. }
+            | Self::PackagesConflict { .. } => Some(Hint::ListPackages),
             _ => None,
         }
     }

@@ -135,7 +135,7 @@ fn unpack(
         unpacker.unpack(inner, nested)?;
     }
     let marker = Marker {
-        pack: manifest.hash(),
+        pack: manifest.files_hash(),
         files: unpacker.written,
     };
     // The marker says that the folder is complete, so all other files must be durable first.

@@ -19,6 +19,8 @@ mod install;
 mod lock;
 mod manifest;
 mod marker;
+mod module;
+mod module_changes;
 #[cfg(not(unix))]
 #[path = "permissions_other.rs"]
 mod permissions;
@@ -28,6 +30,12 @@ mod permissions;
 mod pip;
 mod progress;
 mod store;
+#[cfg(not(unix))]
+#[path = "supervise_other.rs"]
+mod supervise;
+#[cfg(unix)]
+#[path = "supervise_unix.rs"]
+mod supervise;
 #[cfg(test)]
 mod tests;
 mod unpack;
@@ -40,5 +48,6 @@ pub use manifest::{
     Distribution, FileRole, GuestPaths, ImageSpec, Manifest, NestedArchive, PackageVersions,
     PinnedFile, SUPPORTED_ABI, builtin_names,
 };
+pub use module_changes::{ModuleOverlay, ModulePatch};
 pub use store::{InstallOptions, Pack, PackStatus, Store};
-pub use wheels::{Requirement, Site, SiteFile, SitePackage};
+pub use wheels::{Bytecode, Requirement, Site, SiteFile, SitePackage, package_of_import};

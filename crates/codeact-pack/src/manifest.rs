@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 
 use codeact_base::text::hex;
 
-use crate::PackError;
+use crate::{ModuleOverlay, ModulePatch, PackError};
 
 /// Supported version of the interface between host and pack.
 pub const SUPPORTED_ABI: u32 = 1;
@@ -62,6 +62,12 @@ pub struct Manifest {
     /// Archives in the pack's archives that are unpacked to folders.
     #[serde(default)]
     pub unpack: Vec<NestedArchive>,
+    /// Changes of single instructions of the module.
+    #[serde(default)]
+    pub patch: Vec<ModulePatch>,
+    /// A small module whose functions wrap functions of the module.
+    #[serde(default)]
+    pub overlay: Option<ModuleOverlay>,
     /// Parameters of the base image.
     pub image: ImageSpec,
     /// Versions of the contained packages.
@@ -231,8 +237,24 @@ impl Manifest {
     }
 
     /// Returns the identity of the pack: the SHA-256, in hexadecimal, of all fields that determine its installed
-    /// bytes. Descriptions, package lists, replacements and the list of imported modules are not included.
+    /// bytes and its compiled module. Descriptions, reasons, package lists, replacements and the list of imported
+    /// modules are not included.
     pub fn hash(&self) -> String {
+        let files = self.files_hash();
+        if self.patch.is_empty() && self.overlay.is_none() {
+            return files;
+        }
+        let mut hash = Sha256::new();
+        hash.update(format!("files {files}\n"));
+        for line in self.change_lines() {
+            hash.update(line);
+        }
+        hex(&hash.finalize())
+    }
+
+    /// Returns the SHA-256, in hexadecimal, of all fields that determine the installed files. It does not change with the
+    /// patches, so a pack is not downloaded again because of them.
+    pub(crate) fn files_hash(&self) -> String {
         let mut lines: Vec<String> = self
             .files
             .iter()
@@ -256,7 +278,7 @@ impl Manifest {
 
     /// Returns `NAME-VERSION-HASH8`, the name of the pack's folders.
     pub(crate) fn folder(&self) -> String {
-        let hash = self.hash();
+        let hash = self.files_hash();
         format!("{}-{}-{}", self.name, self.version, &hash[..8])
     }
 
@@ -309,6 +331,7 @@ impl Manifest {
             .or_else(|| pin_problem("the wheel", d.size, &d.sha256))
             .or_else(|| self.files_problem())
             .or_else(|| self.unpack_problem())
+            .or_else(|| self.changes_problem())
             .or_else(|| guest_problem(&self.guest.stdlib))
             .or_else(|| {
                 let mut instead = self.instead.iter();

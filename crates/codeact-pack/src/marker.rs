@@ -20,7 +20,7 @@ const MAX_MARKER_BYTES: u64 = 4 << 20;
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Marker {
-    /// The pack's [`Manifest::hash`].
+    /// The pack's [`Manifest::files_hash`].
     pub(crate) pack: String,
     /// Size in bytes of each file, by its path with `/` between parts.
     pub(crate) files: BTreeMap<String, u64>,
@@ -52,7 +52,7 @@ pub(crate) fn is_complete(folder: &Path, manifest: &Manifest) -> Result<bool, Pa
         return Ok(false);
     };
     let pinned = |f: &PinnedFile| marker.files.get(&f.to) == Some(&f.size);
-    if marker.pack != manifest.hash() || !manifest.files.iter().all(pinned) {
+    if marker.pack != manifest.files_hash() || !manifest.files.iter().all(pinned) {
         return Ok(false);
     }
     for (name, size) in &marker.files {

@@ -24,8 +24,7 @@ pub(crate) fn check_dir(path: &Path) -> Result<(), PackError> {
             advice,
         })
     };
-    // SAFETY: geteuid takes no argument, accesses no memory of the caller and cannot fail.
-    let user = unsafe { libc::geteuid() };
+    let user = rustix::process::geteuid().as_raw();
     if meta.uid() != user && meta.uid() != 0 {
         return reject(
             &real,

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use codeact_base::private::create_dir;
 
 use crate::folders::folder_size;
+use crate::supervise;
 use crate::{ClientFailure, PackError};
 
 const POLL: Duration = Duration::from_millis(100);
@@ -35,6 +36,8 @@ pub(crate) struct ClientRun<'a> {
     pub(crate) max_bytes: u64,
     /// Bytes needed in `folder`, for the error on a full disk.
     pub(crate) needed: u64,
+    /// pip is stopped at this time.
+    pub(crate) deadline: Option<Instant>,
 }
 
 /// Output of a client: the last lines of each stream, without control characters.
@@ -50,8 +53,6 @@ pub(crate) struct FailedRun {
     /// Description for the user.
     pub(crate) failure: ClientFailure,
     pub(crate) output: ClientOutput,
-    /// True if the client was stopped because of [`ClientRun::max_bytes`].
-    pub(crate) too_large: bool,
 }
 
 /// Error of an attempt with one client.
@@ -85,6 +86,8 @@ pub(crate) struct Client<'a> {
     pub(crate) variables: &'a [(&'static str, OsString)],
     /// Time without output and without downloaded bytes after which the client is stopped.
     pub(crate) stall: Duration,
+    /// The client is stopped when this is true.
+    pub(crate) cancelled: &'a AtomicBool,
 }
 
 impl Client<'_> {
@@ -92,8 +95,8 @@ impl Client<'_> {
     ///
     /// # Errors
     ///
-    /// Returns [`ClientError::Failed`] if pip cannot be started, fails, stalls or downloads too many bytes, and
-    /// [`ClientError::Final`] if the disk is full.
+    /// Returns [`ClientError::Failed`] if pip cannot be started, fails, stalls, downloads too many bytes or reaches its
+    /// deadline, and [`ClientError::Final`] if the disk is full or the caller has cancelled.
     pub(crate) fn pip(
         &self,
         run: &ClientRun<'_>,
@@ -102,7 +105,7 @@ impl Client<'_> {
         let scratch = run.folder.join("tmp");
         let start = || {
             create_dir(&scratch)?;
-            let mut command = Command::new(&self.program);
+            let mut command = supervise::command(&self.program);
             command
                 .args(self.prefix)
                 .args(&run.arguments)
@@ -116,7 +119,6 @@ impl Client<'_> {
                 .env("PIP_PROGRESS_BAR", "off")
                 .env("UV_NO_PROGRESS", "1")
                 .env("NO_COLOR", "1")
-                .stdin(Stdio::null())
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped());
             if let Some(platforms) = run.platforms {
@@ -130,17 +132,18 @@ impl Client<'_> {
             let ended = read_output(&mut child, &output)
                 .and_then(|closed| self.wait(&mut child, &output, &closed, run, progress));
             if ended.is_err() {
-                // Both fail if the client has exited already.
-                let _ = child.kill();
-                let _ = child.wait();
+                supervise::stop(&mut child);
             }
             ended
         });
+        if self.cancelled.load(Ordering::Relaxed) {
+            return Err(PackError::Cancelled.into());
+        }
         let output = output.lines();
-        let (problem, too_large) = match ended {
+        let problem = match ended {
             Ok(status) if status.success() => return Ok(output),
-            Ok(status) => (status.to_string(), false),
-            Err(e) => (e.to_string(), e.kind() == ErrorKind::FileTooLarge),
+            Ok(status) => status.to_string(),
+            Err(e) => e.to_string(),
         };
         let full = |line: &String| line.contains("No space left on device");
         if output.stderr.iter().chain(&output.stdout).any(full) {
@@ -148,12 +151,7 @@ impl Client<'_> {
             let needed = run.needed;
             return Err(PackError::DiskFull { path, needed }.into());
         }
-        let failed = self.failure(run, problem, output);
-        Err(FailedRun {
-            too_large,
-            ..failed
-        }
-        .into())
+        Err(self.failure(run, problem, output).into())
     }
 
     /// Returns a failure of `run`, which may have exited with success.
@@ -173,11 +171,7 @@ impl Client<'_> {
             problem,
             output: output.tail(),
         };
-        FailedRun {
-            failure,
-            output,
-            too_large: false,
-        }
+        FailedRun { failure, output }
     }
 
     /// Waits until the client exits, and reports the number of bytes in the folder.
@@ -208,6 +202,18 @@ impl Client<'_> {
                 return Err(std::io::Error::new(
                     ErrorKind::FileTooLarge,
                     format!("stopped because it downloaded more than {limit} MB"),
+                ));
+            }
+            if self.cancelled.load(Ordering::Relaxed) {
+                return Err(ErrorKind::Interrupted.into());
+            }
+            if run
+                .deadline
+                .is_some_and(|deadline| Instant::now() >= deadline)
+            {
+                return Err(std::io::Error::new(
+                    ErrorKind::TimedOut,
+                    "stopped at the end of the time limit",
                 ));
             }
             if now != last {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
-use codeact_base::event::EventSink;
+use codeact_base::event::{Event, EventSink, SetupStage};
 
 use crate::folders::{
     entries_with_prefix, folder_size, remove_all, remove_stale, rename, temporary_prefix,
@@ -11,6 +11,7 @@ use crate::folders::{
 use crate::install::install;
 use crate::lock::Lock;
 use crate::marker::is_complete;
+use crate::module;
 use crate::permissions::check_dir;
 use crate::{Clients, Dirs, FileRole, Manifest, PackError, PackageVersions, builtin_names};
 
@@ -82,6 +83,18 @@ impl Pack {
     /// Returns the path of the WebAssembly module.
     pub fn module_path(&self) -> PathBuf {
         self.role_path(FileRole::Module)
+    }
+
+    /// Reads the WebAssembly module and makes the changes that the manifest lists. The result is what is compiled.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PackError::Io`] if the file cannot be read, and [`PackError::BadModule`] if a change does not match the
+    /// module.
+    pub fn module(&self) -> Result<Vec<u8>, PackError> {
+        let path = self.module_path();
+        let module = std::fs::read(&path).map_err(PackError::io("read", &path))?;
+        module::rewritten(&self.manifest, module)
     }
 
     /// Returns the path of the archive of the standard library and packages. The guest has it read-only at
@@ -314,7 +327,14 @@ impl Store {
     fn lock(&self, name: &str) -> Result<Lock, PackError> {
         let packs = self.dirs.packs();
         codeact_base::private::create_dir(&packs).map_err(PackError::write(&packs, 0))?;
-        Lock::acquire(&packs.join(format!(".lock-{name}")))
+        Lock::acquire(&packs.join(format!(".lock-{name}")), || {
+            self.events.emit(Event::SetupStatus {
+                stage: SetupStage::Download,
+                text: format!(
+                    "waiting for another process that installs or removes the pack {name}"
+                ),
+            });
+        })
     }
 }
 

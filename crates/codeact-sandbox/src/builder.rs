@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use codeact_base::event::EventSink;
-use codeact_pack::{Dirs, InstallOptions, Manifest, Requirement, Store};
+use codeact_pack::{Clients, Dirs, InstallOptions, Manifest, Requirement, Store};
 
+use crate::bytecode;
 use crate::engine::compiled::Engine;
 use crate::engine::runtime::Runtime;
 use crate::error::SandboxError;
@@ -36,6 +38,7 @@ use crate::types::toolbox::{SharedToolbox, Toolbox};
 pub struct SandboxBuilder {
     pack: String,
     packages: Vec<Requirement>,
+    fetch_packages: bool,
     dirs: Option<Dirs>,
     install: InstallOptions,
     limits: Limits,
@@ -49,6 +52,7 @@ impl SandboxBuilder {
         Self {
             pack: "science".into(),
             packages: Vec::new(),
+            fetch_packages: true,
             dirs: None,
             install: InstallOptions::default(),
             limits: Limits::default(),
@@ -84,6 +88,14 @@ impl SandboxBuilder {
     #[must_use]
     pub fn offline(mut self, offline: bool) -> Self {
         self.install.offline = offline;
+        self
+    }
+
+    /// If false, a package that is not in the cache is an error, and a missing pack is fetched all the same: its files are
+    /// pinned by hash. Default: true.
+    #[must_use]
+    pub fn fetch_packages(mut self, fetch: bool) -> Self {
+        self.fetch_packages = fetch;
         self
     }
 
@@ -124,13 +136,15 @@ impl SandboxBuilder {
     }
 
     /// Loads the pack's compiled module and base image. The first time on a machine it installs the pack and makes
-    /// them, which takes a minute or two.
+    /// them, which takes a minute or two. If the future is dropped, a running package client is stopped.
     ///
     /// # Errors
     ///
     /// Returns [`SandboxError`] if a pack, a package or a mount cannot be used, or if CPython does not start.
     pub async fn build(self) -> Result<Sandbox, SandboxError> {
-        tokio::task::spawn_blocking(move || self.build_blocking())
+        let cancelled = CancelOnDrop::default();
+        let flag = cancelled.0.clone();
+        tokio::task::spawn_blocking(move || self.build_with(flag))
             .await
             .map_err(|e| SandboxError::engine("load the pack", e))?
     }
@@ -141,26 +155,36 @@ impl SandboxBuilder {
     ///
     /// As [`SandboxBuilder::build`].
     pub fn build_blocking(self) -> Result<Sandbox, SandboxError> {
+        self.build_with(Arc::default())
+    }
+
+    fn build_with(self, cancelled: Arc<AtomicBool>) -> Result<Sandbox, SandboxError> {
         let manifest = Manifest::known(&self.pack)?;
         let dirs = match self.dirs {
             Some(dirs) => dirs,
             None => Dirs::from_env(&|name| std::env::var_os(name))?,
         };
-        let store = Store::new(dirs, self.events.clone());
+        let clients = Clients::from_env(&|name| std::env::var_os(name)).cancelled_by(cancelled);
+        let store = Store::new(dirs, self.events.clone()).with_clients(clients);
         let panicked = |_| SandboxError::engine("load the pack", "a thread panicked");
         let (site, runtime) = std::thread::scope(|scope| {
             // Started first, because it takes longest.
             let engine = scope.spawn(|| Engine::open(manifest, &store));
             let pack = store.ensure(manifest, &self.install)?;
-            let site = store.packages(manifest, &self.packages, self.install.offline)?;
+            let offline = self.install.offline || !self.fetch_packages;
+            let mut site = store.packages(manifest, &self.packages, offline)?;
             // On a thread of its own: making the image blocks on guest code, which a thread inside an async context
             // must not do.
             let open = || {
                 let engine = || engine.join().map_err(panicked)?;
                 Runtime::open(pack, &store, engine, &self.events)
             };
-            let runtime = scope.spawn(open).join().map_err(panicked)??;
-            Ok::<_, SandboxError>((site, runtime))
+            let open = || {
+                let runtime = Arc::new(open()?);
+                bytecode::add(&mut site, &store, manifest, &runtime, &self.events)?;
+                Ok::<_, SandboxError>((site, runtime))
+            };
+            scope.spawn(open).join().map_err(panicked)?
         })?;
         let mut layout = runtime.layout.clone();
         let grants = Grants {
@@ -171,7 +195,7 @@ impl SandboxBuilder {
             toolbox: self.toolbox,
         };
         let mut derived = Sandbox::from_context(SessionContext {
-            runtime: Arc::new(runtime),
+            runtime,
             grants,
             limits: self.limits,
         })
@@ -180,5 +204,15 @@ impl SandboxBuilder {
             derived = derived.mount(mount);
         }
         derived.build()
+    }
+}
+
+/// Cancels a build on another thread when its future is dropped.
+#[derive(Default)]
+struct CancelOnDrop(Arc<AtomicBool>);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use codeact_base::Hint;
 use codeact_pack::PackError;
 
+use crate::types::limits::NeededLimit;
+
 /// The sandbox could not be made or could not go on. Sessions keep the state of their last finished turn.
 ///
 /// [`SandboxError::hint`] has advice that depends on the program; the text is the same for all.
@@ -97,6 +99,14 @@ pub enum SandboxError {
         /// The first difference.
         why: String,
     },
+    /// A replayed or resumed turn needs more than the limits of the session.
+    #[error("turn {turn} needs larger limits: {}", list(limits))]
+    NeedsMore {
+        /// The number of the turn, from 1.
+        turn: u32,
+        /// Each limit that is too small.
+        limits: Vec<NeededLimit>,
+    },
     /// A setting cannot be met.
     #[error("{why}")]
     Setting {
@@ -114,6 +124,12 @@ impl SandboxError {
         match self {
             Self::Pack(error) => error.hint(),
             Self::Start { .. } => Some(Hint::ReinstallPack),
+            Self::NeedsMore { limits, .. } => Some(Hint::RaiseLimits {
+                limits: limits
+                    .iter()
+                    .map(|limit| (limit.name, limit.needed))
+                    .collect(),
+            }),
             _ => None,
         }
     }
@@ -153,6 +169,11 @@ impl SandboxError {
             why: why.to_owned(),
         }
     }
+}
+
+fn list(limits: &[NeededLimit]) -> String {
+    let limits: Vec<_> = limits.iter().map(NeededLimit::to_string).collect();
+    limits.join("; ")
 }
 
 /// Returns advice for an error of the operating system, on a line of its own; empty if there is none.

@@ -17,6 +17,7 @@
 //! mounts; `journal` records and replays the inputs of a turn; `types` has plain data and small traits.
 
 mod builder;
+mod bytecode;
 mod engine;
 mod error;
 mod fs;
@@ -45,7 +46,7 @@ pub use snapshot::SavedSnapshot;
 pub use snapshot::Snapshot;
 pub use types::cancellation::Cancel;
 pub use types::display::Display;
-pub use types::limits::Limits;
+pub use types::limits::{Limits, NeededLimit};
 pub use types::output::Captured;
 pub use types::payload::{Payload, is_deeper};
 pub use types::stdin::Stdin;

@@ -46,6 +46,16 @@ pub enum SessionError {
         /// The number of the turn.
         turn: u32,
     },
+    /// The session has too many turns for the operation.
+    #[error(
+        "the session {name} has {max} turns or more, which is the limit; start another session"
+    )]
+    TooManyTurns {
+        /// The name.
+        name: String,
+        /// The limit.
+        max: u32,
+    },
     /// A file of a session, or an archive, is invalid.
     #[error("{path} is damaged, or not a session: {why}")]
     Damaged {

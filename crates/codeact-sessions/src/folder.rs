@@ -5,12 +5,15 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use super::{SessionError, record};
+use codeact_base::atomic_file::TEMPORARY;
 use codeact_sandbox::{Sandbox, SavedSnapshot, Session, Snapshot};
 
 /// Name of the lock file.
 pub(super) const LOCK: &str = "lock";
 /// Limit of all snapshots of one session, in bytes. The oldest are removed first.
 pub(super) const MAX_SNAPSHOT_BYTES: u64 = 4 << 30;
+/// Number of the last turn that a session can have, because file names have six digits.
+pub(super) const MAX_TURN: u32 = 999_999;
 /// Limit of the incremental snapshots on top of a full one.
 pub(super) const MAX_DEPTH: u32 = 8;
 
@@ -153,6 +156,17 @@ pub(super) fn tidy(folder: &Path, keep: usize, max_bytes: u64) -> Result<u64, Se
         }
     }
     Ok(freed)
+}
+
+/// Removes temporary files of killed processes. The session is locked, so no process writes one now.
+pub(super) fn remove_temporary(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        if is_file && entry.file_name().to_string_lossy().starts_with(TEMPORARY) {
+            // Best effort: a file that cannot be removed is ignored.
+            let _ = fs::remove_file(entry.path());
+        }
+    }
 }
 
 /// Returns the turn numbers of the files with this extension, in ascending order.

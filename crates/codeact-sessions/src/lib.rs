@@ -27,7 +27,9 @@ use std::time::SystemTime;
 
 use codeact_pack::Dirs;
 use codeact_sandbox::Sandbox;
-use folder::{go_back, has_state, load_current, lock, numbers, snapshot_path, sync, tidy};
+use folder::{
+    go_back, has_state, load_current, lock, numbers, remove_temporary, snapshot_path, sync, tidy,
+};
 
 /// A folder of sessions.
 ///
@@ -127,6 +129,7 @@ impl SessionStore {
         let folder = self.root.join(name);
         create_private(&folder)?;
         let lock = lock(&folder, name)?;
+        remove_temporary(&folder);
         Ok(NamedSession::new(
             load_current(&folder, sandbox)?,
             folder,
@@ -248,6 +251,7 @@ impl SessionStore {
             let Ok(_lock) = lock(&folder, &info.name) else {
                 continue;
             };
+            remove_temporary(&folder);
             freed += tidy(&folder, keep, 0)?;
         }
         Ok(freed)

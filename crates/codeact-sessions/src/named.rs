@@ -12,7 +12,7 @@ use codeact_sandbox::{
 
 use super::SessionError;
 use super::folder::{
-    LoadedSession, MAX_DEPTH, MAX_SNAPSHOT_BYTES, go_back, load_current, snapshot_path,
+    LoadedSession, MAX_DEPTH, MAX_SNAPSHOT_BYTES, MAX_TURN, go_back, load_current, snapshot_path,
     suspended_path, tidy,
 };
 use super::record::{self, TurnRecord};
@@ -81,9 +81,16 @@ impl NamedSession {
     ///
     /// # Errors
     ///
-    /// As [`Session::run`]; [`SessionError::NotCommitted`] if the turn has run and could not be written. That error has
+    /// As [`Session::run`]; [`SessionError::TooManyTurns`] if the session has 999,999 turns;
+    /// [`SessionError::NotCommitted`] if the turn has run and could not be written. That error has
     /// the execution. The session on disk is then as it was before the turn, and this one has the state after it.
     pub async fn run(&mut self, turn: impl Into<Turn>) -> Result<Execution, SessionError> {
+        if self.last >= MAX_TURN {
+            return Err(SessionError::TooManyTurns {
+                name: self.name(),
+                max: MAX_TURN,
+            });
+        }
         let turn = turn.into().variables(true);
         let code = turn.code().to_owned();
         let execution = self.session.run(turn).await?;

@@ -15,7 +15,7 @@ const MAX_TEXT: usize = 64 << 10;
 /// Limit of the changed files.
 const MAX_FILES: usize = 1000;
 /// Limit of a record's file, in bytes.
-const MAX_BYTES: u64 = 16 << 20;
+pub(super) const MAX_BYTES: u64 = 16 << 20;
 
 /// Description of a committed turn: its code and its result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -28,6 +28,8 @@
 mod approval;
 mod bytes;
 mod error;
+#[cfg(any(feature = "mcp", feature = "programs"))]
+mod long_integers;
 #[cfg(feature = "mcp")]
 pub mod mcp;
 mod names;
@@ -35,9 +37,11 @@ mod names;
 pub mod net;
 #[cfg(feature = "programs")]
 pub mod program;
+#[cfg(feature = "programs")]
+mod program_stderr;
 mod python;
-#[cfg(any(feature = "http", feature = "mcp"))]
-mod redact;
+mod schema_memo;
+mod schema_steps;
 mod source;
 mod tool;
 mod tools;

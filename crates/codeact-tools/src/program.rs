@@ -5,7 +5,7 @@
 //! `description`, `inputSchema`, `outputSchema`.
 //!
 //! An exit status other than 0 is a failure. Its message is the text at `error` of the JSON object on stdout, or
-//! stdout itself. The program inherits the host's stderr.
+//! stdout itself. Its stderr is copied to the host's, up to 64 KiB for each call.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -21,6 +21,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use codeact_sandbox::Payload;
 
 use super::error::ToolsError;
+use super::long_integers::mark_long_integers;
+use super::program_stderr::Forwarding;
 use super::tool::{Tool, ToolFailure, ToolLimits};
 
 /// Time limit of `--describe`.
@@ -142,7 +144,8 @@ fn start(program: &Path, args: &[&str]) -> Result<Box<dyn ChildWrapper>, String>
         command
             .args(args)
             .stdin(Stdio::piped())
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
     });
     // Together with the processes that it starts.
     command.wrap(KillOnDrop);
@@ -168,6 +171,7 @@ async fn run(
 ) -> Result<(Vec<u8>, Result<(), String>), String> {
     let mut child = Group(start(program, args)?);
     let (stdin, stdout) = (child.0.stdin().take(), child.0.stdout().take());
+    let stderr = Forwarding::start(program, child.0.stderr().take());
     let mut written = Vec::new();
     let write = async {
         if let Some(mut stdin) = stdin {
@@ -192,6 +196,7 @@ async fn run(
         return Err(format!("its answer has more than {max} bytes"));
     }
     let status = (child.0.wait().await).map_err(|e| format!("cannot wait for its exit: {e}"))?;
+    stderr.finish().await;
     let ended = match status.success() {
         true => Ok(()),
         false => Err(format!("it ended with {status}")),
@@ -228,7 +233,13 @@ async fn answer(program: &Path, args: &Value, max: u64) -> Result<Value, ToolFai
     })?;
     let text = String::from_utf8(written)
         .map_err(|_| ToolFailure::new("the tool's answer is not UTF-8 text"))?;
-    let value = serde_json::from_str(&text);
+    let marked = mark_long_integers(&text);
+    let value = serde_json::from_str(marked.as_deref().unwrap_or(&text));
+    if let Err(e) = &value
+        && e.to_string().starts_with("recursion limit exceeded")
+    {
+        return Err(ToolFailure::new("the tool's answer is nested too deeply"));
+    }
     match ended {
         // An answer that is not JSON is text.
         Ok(()) if text.trim().is_empty() => Ok(Value::Null),

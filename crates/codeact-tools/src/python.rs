@@ -4,6 +4,8 @@ use std::cell::Cell;
 use std::collections::HashSet;
 
 use serde_json::{Map, Value, json};
+use unicode_general_category::{GeneralCategory, get_general_category};
+use unicode_normalization::UnicodeNormalization;
 
 /// Keywords of Python, which cannot be names.
 const KEYWORDS: [&str; 35] = [
@@ -34,10 +36,8 @@ const MAX_STEPS: usize = 2000;
 
 /// Returns `name` as a Python identifier that does not begin with an underscore.
 pub(super) fn identifier(name: &str) -> String {
-    let mut made: String = (name.chars().take(MAX_NAME))
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    if !made.starts_with(|c: char| c.is_ascii_alphabetic()) {
+    let mut made = identifier_characters(name);
+    if !made.starts_with(|c: char| c != '_' && begins_identifier(c)) {
         made = format!("tool_{}", made.trim_start_matches('_'));
     }
     // Annotations use the last two names, in the namespace of the function.
@@ -45,6 +45,44 @@ pub(super) fn identifier(name: &str) -> String {
         made.push('_');
     }
     made
+}
+
+/// Returns `name` with `_` in place of characters that a Python identifier cannot contain, normalised as Python does it
+/// (NFKC).
+fn identifier_characters(name: &str) -> String {
+    let continues = |c: char| {
+        use GeneralCategory as G;
+        let kind = get_general_category(c);
+        begins_identifier(c)
+            // The characters of `Other_ID_Continue`.
+            || matches!(c, '\u{b7}' | '\u{1369}'..='\u{1371}' | '\u{19da}')
+            || matches!(
+                kind,
+                G::NonspacingMark | G::SpacingMark | G::DecimalNumber | G::ConnectorPunctuation
+            )
+    };
+    let normalised = name.nfkc().take(MAX_NAME);
+    normalised
+        .map(|c| if continues(c) { c } else { '_' })
+        .collect()
+}
+
+/// True if a Python identifier can begin with `c`.
+fn begins_identifier(c: char) -> bool {
+    use GeneralCategory as G;
+    let kind = get_general_category(c);
+    // The characters of `Other_ID_Start` and `Pattern_Syntax`.
+    matches!(c, '_' | '\u{1885}' | '\u{1886}' | '\u{2118}' | '\u{212e}')
+        || c != '\u{2e2f}'
+            && matches!(
+                kind,
+                G::UppercaseLetter
+                    | G::LowercaseLetter
+                    | G::TitlecaseLetter
+                    | G::ModifierLetter
+                    | G::OtherLetter
+                    | G::LetterNumber
+            )
 }
 
 /// Returns the first line of a description, shortened.
@@ -68,7 +106,8 @@ pub(super) struct Signature {
     /// Name, parameters and result, as after `def`.
     pub(super) header: String,
     pub(super) doc: String,
-    /// Name in Python, name of the argument, and true if `None` is passed on.
+    /// Name in Python, name of the argument, and true if `None` is passed on as null. Otherwise it means that the argument
+    /// is omitted.
     params: Vec<(String, String, bool)>,
     /// Name in Python of the parameter for all other arguments.
     rest: Option<String>,
@@ -124,10 +163,12 @@ impl Signature {
             }
             let hint = hints.short(schema);
             let default = schema.get("default").and_then(literal);
+            let nullable = union_parts(&hint).any(|part| part == "None" || part == "Any")
+                || (hint.starts_with("Literal[") && has_null(schema));
             shown.push(match (required, &default) {
                 (true, _) => format!("{param}: {hint}"),
                 (false, Some(default)) => format!("{param}: {hint} = {default}"),
-                (false, None) if union_parts(&hint).any(|part| part == "None" || part == "Any") => {
+                (false, None) if nullable => {
                     format!("{param}: {hint} = None")
                 }
                 (false, None) => format!("{param}: {hint} | None = None"),
@@ -139,7 +180,7 @@ impl Signature {
             made.params.push((
                 param,
                 (*key).clone(),
-                required || default.is_some_and(|d| d != "None"),
+                required || nullable || default.is_some_and(|d| d != "None"),
             ));
         }
         if matches!(
@@ -179,12 +220,16 @@ impl Signature {
     }
 }
 
+/// True if null is among the choices of `schema`.
+fn has_null(schema: &Value) -> bool {
+    let choices = schema.get("enum").and_then(Value::as_array);
+    choices.is_some_and(|choices| choices.contains(&Value::Null))
+}
+
 /// Returns the name of an argument as a Python parameter.
 fn parameter(key: &str) -> String {
-    let mut made: String = (key.chars().take(MAX_NAME))
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '_' })
-        .collect();
-    if made.starts_with(|c: char| c.is_ascii_digit()) || made.is_empty() {
+    let mut made = identifier_characters(key);
+    if !made.starts_with(begins_identifier) {
         made.insert(0, '_');
     }
     // The function that calls the tool uses such names.
@@ -403,7 +448,10 @@ mod tests {
         assert_eq!(identifier("3d.render"), "tool_3d_render");
         assert_eq!(identifier("_x"), "tool_x");
         assert_eq!(identifier("import"), "import_");
-        assert_eq!(identifier("пир"), "tool_");
+        assert_eq!(identifier("пир"), "пир");
+        assert_eq!(identifier("größe cm"), "größe_cm");
+        assert_eq!(identifier("²x"), "tool_2x");
+        assert_eq!(identifier("€"), "tool_");
         let schema =
             json!({ "properties": { "user-id": {}, "class": {}, "1st": {}, "__call__": {} } });
         assert_eq!(
@@ -412,6 +460,46 @@ mod tests {
         );
         let schema = json!({ "properties": { "user-id": {}, "user_id": {} } });
         assert!(header(schema, None).contains("`user_id`"));
+    }
+
+    #[test]
+    fn unicode_names_stay_and_are_normalised_as_python_does() {
+        let schema = json!({ "properties": {
+            "größe": {}, "名前": {}, "भाषा": {}, "e\u{301}t\u{e9}": {}, "ﬁle": {}, "²": {}, "\u{301}a": {}, "a\u{b7}b": {},
+        } });
+        assert_eq!(
+            header(schema, None),
+            "f(größe: Any = None, 名前: Any = None, भाषा: Any = None, été: Any = None, file: Any = None, \
+             _2: Any = None, _\u{301}a: Any = None, a\u{b7}b: Any = None) -> Any"
+        );
+        let schema = json!({ "properties": { "ﬁle": {}, "file": {} } });
+        assert!(header(schema, None).contains("`file`"));
+    }
+
+    #[test]
+    fn null_is_passed_on_if_the_schema_has_it() {
+        let schema = json!({
+            "properties": {
+                "required": { "type": "integer" },
+                "nullable": { "type": ["string", "null"] },
+                "choice": { "enum": ["a", null] },
+                "any": {},
+                "text": { "type": "string" },
+                "with_default": { "type": "integer", "default": 1 },
+            },
+            "required": ["required"],
+        });
+        let signature = Signature::new("f", "", &schema, None).unwrap();
+        let passed: Vec<_> = signature
+            .params
+            .iter()
+            .filter(|(_, _, passed)| *passed)
+            .collect();
+        let names: Vec<_> = passed.iter().map(|(name, _, _)| &**name).collect();
+        assert_eq!(
+            names,
+            ["required", "nullable", "choice", "any", "with_default"]
+        );
     }
 
     #[test]

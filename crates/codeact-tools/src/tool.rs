@@ -17,9 +17,18 @@ use codeact_sandbox::{FailureKind, Payload, is_deeper};
 use super::bytes::{self, Arguments};
 use super::error::ToolsError;
 use super::python::{self, Signature};
+use super::schema_memo;
+use super::schema_steps::{SchemaSteps, TooManySteps};
 
 /// Largest length of a validation error, in characters.
 const MAX_MESSAGE: usize = 500;
+/// Largest size of a compiled pattern, and of its table, in bytes.
+const MAX_PATTERN_BYTES: usize = 1 << 20;
+/// Largest number of steps of a validation whose error is explained.
+const MAX_EXPLAINED_STEPS: u64 = 100_000;
+/// Error of arguments whose validation is not explained.
+const UNEXPLAINED: &str =
+    "the arguments do not match the schema, and are too deep or large to find the error";
 /// Depth of the deepest arguments whose validation error is explained.
 const MAX_EXPLAINED_DEPTH: usize = 5;
 
@@ -185,6 +194,8 @@ pub struct Tool {
     args: Value,
     result: Option<Value>,
     validator: Arc<Validator>,
+    /// Bounds the work of the validator.
+    steps: Arc<SchemaSteps>,
     /// True if validation needs the base64 of bytes.
     exact_bytes: bool,
     function: Function,
@@ -309,12 +320,10 @@ impl Tool {
         let last = parts.last().map_or("", String::as_str);
         let signature =
             Signature::new(last, &description, &args, result.as_ref()).map_err(refused)?;
-        let validator = jsonschema::options()
-            // Schemas are untrusted: patterns do not backtrack, and references are not fetched.
-            .with_pattern_options(PatternOptions::regex())
-            .offline()
-            .build(&args)
-            .map_err(|e| refused(format!("invalid argument schema: {e}")))?;
+        // Bounds the work of compilation.
+        let steps = SchemaSteps::new(&args).map_err(refused)?;
+        let validator =
+            compile(&args).map_err(|e| refused(format!("invalid argument schema: {e}")))?;
         Ok(Self {
             name: parts.join("."),
             description,
@@ -324,6 +333,7 @@ impl Tool {
             args,
             result,
             validator: Arc::new(validator),
+            steps: Arc::new(steps),
             function,
         })
     }
@@ -387,20 +397,38 @@ impl Tool {
     }
 
     fn validate(&self, args: &Value) -> Result<(), ToolFailure> {
+        let Ok(steps) = self.steps.count(args) else {
+            return self.validate_slowly(args);
+        };
         if self.validator.is_valid(args) {
             return Ok(());
         }
         Err(ToolFailure {
             kind: FailureKind::Arguments,
-            message: self.fault(args).chars().take(MAX_MESSAGE).collect(),
+            message: self.fault(args, steps).chars().take(MAX_MESSAGE).collect(),
         })
     }
 
-    /// Describes why `args` do not match the schema.
-    fn fault(&self, args: &Value) -> String {
+    /// Validates arguments for which the validator could need too many steps.
+    fn validate_slowly(&self, args: &Value) -> Result<(), ToolFailure> {
+        match schema_memo::is_valid(&self.args, args, &|schema| compile(schema).ok()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(ToolFailure {
+                kind: FailureKind::Arguments,
+                message: UNEXPLAINED.into(),
+            }),
+            Err(TooManySteps) => Err(ToolFailure::new(
+                "the arguments cannot be checked: the references of the tool's schema multiply to too many steps; \
+                 pass smaller arguments, or tell the author of the tool",
+            )),
+        }
+    }
+
+    /// Describes why `args`, whose validation has `steps` steps, do not match the schema.
+    fn fault(&self, args: &Value, steps: u64) -> String {
         // The explanation of an error costs a step for each alternative at each level. The check does not.
-        if is_deeper(args, MAX_EXPLAINED_DEPTH) {
-            return "the arguments do not match the schema, and are nested too deeply to find the error".into();
+        if is_deeper(args, MAX_EXPLAINED_DEPTH) || steps > MAX_EXPLAINED_STEPS {
+            return UNEXPLAINED.into();
         }
         let Err(e) = self.validator.validate(args) else {
             return "the arguments do not match the schema".into();
@@ -419,6 +447,15 @@ impl Tool {
             None => e.to_string(),
         }
     }
+}
+
+/// Compiles a schema, which is untrusted: patterns do not backtrack, and references are not fetched.
+fn compile(schema: &Value) -> Result<Validator, String> {
+    let patterns = PatternOptions::regex()
+        .size_limit(MAX_PATTERN_BYTES)
+        .dfa_size_limit(MAX_PATTERN_BYTES);
+    let options = jsonschema::options().with_pattern_options(patterns);
+    options.offline().build(schema).map_err(|e| e.to_string())
 }
 
 /// Returns the schema of a type, without references to subschemas.

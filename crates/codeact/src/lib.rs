@@ -51,7 +51,7 @@
 
 pub mod wire;
 
-pub use codeact_base::{Hint, event};
+pub use codeact_base::{Hint, LimitName, event};
 pub use codeact_pack as pack;
 pub use codeact_sandbox as sandbox;
 

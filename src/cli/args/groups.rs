@@ -24,6 +24,13 @@ pub(in crate::cli) struct FileArgs {
     /// Add a pure-Python package, and its dependencies, to those of the pack (repeatable)
     #[arg(long = "with", value_name = "NAME[==VERSION]")]
     pub(in crate::cli) packages: Vec<Requirement>,
+    /// Add the packages of a requirements.txt: names, versions and markers, without options (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) with_requirements: Vec<PathBuf>,
+    /// Add fonts to matplotlib for the scripts that its own fonts lack, such as Chinese, Japanese, Korean, Arabic and
+    /// Devanagari, and for emoji (Noto; 23 MB are downloaded once)
+    #[arg(long)]
+    pub(in crate::cli) fonts: bool,
     /// Write the changes of `commit` mounts back without asking
     #[arg(long)]
     pub(in crate::cli) yes: bool,

@@ -26,7 +26,7 @@ pub(super) struct Global {
     /// Never download: a missing pack is an error
     #[arg(long, global = true)]
     pub(super) offline: bool,
-    /// Print no progress and no notices
+    /// Print no progress and no notices, except that output was cut
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
 }
@@ -71,7 +71,7 @@ Exit codes:
 #[derive(Debug, clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(super) struct Exec {
-    /// The file to run; `-` for stdin
+    /// The file to run, with the packages of its `# /// script` metadata; `-` for stdin
     #[arg(required_unless_present = "code", value_name = "FILE")]
     pub(super) file: Option<PathBuf>,
     /// Run this code instead of a file
@@ -105,6 +105,10 @@ pub(super) struct Exec {
     /// Print one JSON object: status, stdout, stderr, result, error, changes, usage
     #[arg(long)]
     pub(super) json: bool,
+    /// On a terminal, pass the code's output on with all its control sequences. Without this, only
+    /// colours pass, and what moves within a line
+    #[arg(long)]
+    pub(super) raw: bool,
     #[command(flatten)]
     pub(super) files: FileArgs,
     #[command(flatten)]
@@ -131,6 +135,10 @@ pub(super) struct Repl {
     /// Seed of all randomness in the sandbox
     #[arg(long, value_name = "N")]
     pub(super) seed: Option<u64>,
+    /// On a terminal, pass the code's output on with all its control sequences. Without this, only
+    /// colours pass, and what moves within a line
+    #[arg(long)]
+    pub(super) raw: bool,
     #[command(flatten)]
     pub(super) files: FileArgs,
     #[command(flatten)]
@@ -144,10 +152,13 @@ The code gets the recorded time, randomness, input, files and model replies, and
 model, network or mounted folder is needed, and nothing is written back. The same pack and the same
 version of codeact are needed.
 
+The limits below hold whatever the recording says. A turn with a larger recorded limit is refused.
+
 Exit codes:
     N  without --check, the exit code of the recorded command
     1  the replay diverges from the recording; the first difference is shown
     2  the command line is not valid
+  124  a turn did not end within --timeout
   125  the runner itself failed, e.g. the file is not a recording";
 
 /// Run a recording of `exec --record` or `run --record` again, and check that its output and its
@@ -167,6 +178,13 @@ pub(super) struct Replay {
     /// Show the model's replies and observations in full
     #[arg(short, long)]
     pub(super) verbose: bool,
+    /// On a terminal, pass the code's output on with all its control sequences. Without this, only
+    /// colours pass, and what moves within a line
+    #[arg(long)]
+    pub(super) raw: bool,
+    /// Download the packages that the recording names and that are not in the cache
+    #[arg(long)]
+    pub(super) fetch: bool,
     #[command(flatten)]
     pub(super) limits: LimitArgs,
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use codeact::sandbox::{Limits, Sandbox, Session, Turn};
+use codeact_base::text::one_line;
 
 /// Time limit of a question: after a second, the user has typed on.
 const MAX_WAIT: Duration = Duration::from_secs(1);
@@ -43,7 +44,7 @@ pub(super) async fn names(session: &Session, word: &str) -> Vec<String> {
         .unwrap_or_default();
     let plain = |name: &String| {
         let rest = name.strip_prefix(word).unwrap_or_default();
-        !rest.is_empty() && !rest.contains(char::is_control)
+        !rest.is_empty() && one_line(rest) == rest
     };
     found.into_iter().filter(plain).collect()
 }

@@ -10,7 +10,7 @@ use super::branch::Branch;
 use super::commands::{Command, HELP};
 use super::{Next, Repl};
 use crate::cli::{artifacts, exit_code};
-use crate::report;
+use crate::report::{self, notice};
 
 impl Repl {
     /// Runs a command.
@@ -128,14 +128,14 @@ impl Repl {
 
     pub(super) fn say(&self, text: &str) {
         if !self.quiet {
-            anstream::eprintln!("codeact: {}", one_line(text));
+            notice!("codeact: {}", one_line(text));
         }
     }
 
     /// Prints the error of a block or command. The session continues.
     pub(super) fn report_error(&mut self, error: &anyhow::Error) {
         self.status = exit_code::FAILED;
-        anstream::eprintln!("codeact: {}", exit_code::format_error(error));
+        notice!("codeact: {}", exit_code::format_error(error));
     }
 }
 

@@ -26,7 +26,7 @@ use codeact_base::text::shown;
 
 use super::args::{self, FileArgs, Global};
 use super::exit_code::{self, exit_fast};
-use super::output_pump::OutputPump;
+use super::output_pump::{LiveOutput, OutputPump};
 use super::signals::cancellable;
 use super::store::{self, Ran};
 use super::tools::OwnConfig;
@@ -61,8 +61,7 @@ struct Repl {
     /// Variables of the code's environment.
     env: Vec<(String, String)>,
     prompt: PromptMode,
-    /// Escape control characters in live output, because the user may be asked on the same terminal.
-    sanitize: bool,
+    live: LiveOutput,
 }
 
 /// The continuation after a block.
@@ -75,8 +74,10 @@ enum Next {
 }
 
 pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<ExitCode> {
+    let live = LiveOutput::new(args.tools.may_ask(), args.raw)?;
     let grants = GrantArgs {
         files: &args.files,
+        script: None,
         tools: &args.tools,
         limits: &args.limits,
         own_config: OwnConfig::Used,
@@ -104,7 +105,7 @@ pub(super) async fn run(args: args::Repl, global: &Global) -> anyhow::Result<Exi
     let mut repl = Repl::new(sandbox, args.limits.limits(), (name, branch), store, global);
     repl.env = tools.env();
     repl.prompt = prompt;
-    repl.sanitize = args.tools.may_ask();
+    repl.live = live;
     let done = repl.run(&args.files).await;
     tools.close().await;
     done
@@ -115,10 +116,12 @@ pub(super) async fn continue_session(
     sandbox: Sandbox,
     session: Session,
     limits: &args::LimitArgs,
+    live: LiveOutput,
     global: &Global,
 ) -> anyhow::Result<ExitCode> {
     let branch = ("main".to_owned(), Branch::in_memory(session));
-    let repl = Repl::new(sandbox, limits.limits(), branch, None, global);
+    let mut repl = Repl::new(sandbox, limits.limits(), branch, None, global);
+    repl.live = live;
     repl.run(&FileArgs::default()).await
 }
 
@@ -155,7 +158,7 @@ impl Repl {
             quiet: global.quiet,
             env: Vec::new(),
             prompt: PromptMode::new(false, false),
-            sanitize: false,
+            live: LiveOutput::Styled,
         }
     }
 
@@ -278,7 +281,7 @@ impl Repl {
     async fn turn(&mut self, code: String) -> anyhow::Result<(Next, Usage)> {
         self.turns += 1;
         let cancel = Cancel::new();
-        let pump = OutputPump::new(cancel.clone(), self.sanitize);
+        let pump = OutputPump::new(cancel.clone(), self.live);
         let mut options = TurnOptions::new()
             .cancel(cancel.clone())
             .events(pump.events());
@@ -312,7 +315,7 @@ impl Repl {
         }
         out.flush()?;
         drop(out);
-        report::human::ending(&execution, self.quiet);
+        report::human::ending(&execution);
         for display in artifacts::pictures(&execution) {
             self.store_picture(display);
         }

@@ -12,6 +12,8 @@ mod mount_resources;
 #[cfg(unix)]
 mod mount_swaps;
 mod mounts;
+#[cfg(unix)]
+mod packages;
 mod resources;
 mod tampering;
 mod text;

@@ -59,20 +59,28 @@ tools.describe('hostile'), repr(tools), tools.search('hostile'), help
 first = tools.hostile(1)
 import inspect
 plain = inspect.signature(tools.hostile).parameters['plain'].default
-print(first == {'plain': plain, 'choice': plain, 'title': 1} or first, tools.hostile.tool)";
-        let e = printed([made], code);
-        assert_eq!(e, "True hostile\n", "{text:?}");
+print(first, repr(plain) == repr(text), tools.hostile.tool)";
+        let code = format!("import json\ntext = json.loads({})\n{code}", python(text));
+        let e = printed([made], &code);
+        assert_eq!(e, "{'title': 1} True hostile\n", "{text:?}");
     }
 }
 
+/// Returns the Python source of a string with the JSON of `text`.
+fn python(text: &str) -> Value {
+    // A JSON string is a Python string literal.
+    json!(json!(text).to_string())
+}
+
 #[test]
-fn a_default_is_the_value_in_the_schema() {
+fn a_default_is_shown_as_in_the_schema_and_not_sent() {
     for text in BREAKOUTS {
         let args = json!({ "properties": { "x": { "type": "string", "default": text } } });
         let code = format!(
-            "import json\nprint(tools.hostile()['x'] == json.loads({}))",
-            // A JSON string is a Python string literal.
-            json!(json!(text).to_string())
+            "import inspect, json
+default = inspect.signature(tools.hostile).parameters['x'].default
+print(tools.hostile() == {{}} and repr(default) == repr(json.loads({})))",
+            python(text)
         );
         let e = printed([tool("hostile", text, args).unwrap()], &code);
         assert_eq!(e, "True\n", "{text:?}");

@@ -82,11 +82,7 @@ fn packages_cannot_be_installed() {
 }
 
 #[test]
-fn threads_of_the_system_cannot_be_started() {
-    refused(
-        "import _thread; _thread.start_new_thread(print, ())",
-        &["thread"],
-    );
+fn processes_cannot_be_started_by_a_pool() {
     refused(
         "from concurrent.futures import ProcessPoolExecutor as P; P().submit(print).result()",
         &["process", "synchronize", "semaphore", "multiprocessing"],

@@ -1,27 +1,35 @@
-//! Splits a reply into prose and blocks (fences and tags), and drops reasoning.
+//! Splits a reply into prose, blocks (fences and marks) and calls of tools, and drops reasoning.
 //!
-//! It is one pass over the text, line by line. A byte is read again in two cases: after a fence inside an open string
-//! (see [`Scanner::body`]), and in prose after a closing tag in the same line. Both use a budget of a few times the
-//! length of the reply, so the time is linear also for hostile text.
+//! It is one pass over the text, line by line; [`Reader`] has the bound of its time.
 
-use super::fence::{Closer, Opener, ends_any_block, fence_opener, fence_run, inline_close};
-use super::language::Language;
-use super::lexer::StringState;
-use super::text::unquoted;
+use super::call::Call;
+use super::calls;
+use super::fence::{Closer, Opener, fence_opener, fence_run, is_quoted};
+use super::json;
+use super::language::{Language, language};
+use super::likeness::judge;
+use super::loose_json;
+use super::marks::{Mark, mark};
+use super::pythonic::pythonic_call;
+use super::react;
+use super::reader::{OpenBlock, Reader};
+use super::reasoning;
 
 /// A part of a reply.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Part<'a> {
     Prose(&'a str),
     Block(Block<'a>),
+    /// Calls, and their text.
+    Calls(Vec<Call>, &'a str),
 }
 
-/// A fenced or tagged block.
+/// A fenced or marked block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Block<'a> {
     pub(super) language: Language<'a>,
     pub(super) body: &'a str,
-    /// The block with its fence or tags.
+    /// The block with its fence or marks.
     pub(super) raw: &'a str,
 }
 
@@ -33,16 +41,32 @@ pub(super) struct Scan<'a> {
     pub(super) has_reasoning: bool,
     /// True if the reply ends inside reasoning.
     pub(super) ends_in_reasoning: bool,
+    /// The block at the end of the reply without a closer.
+    pub(super) open: Option<OpenBlock>,
+}
+
+impl<'a> Scan<'a> {
+    /// Returns the prose without the rest.
+    pub(super) fn prose(&self) -> String {
+        let prose = self.parts.iter().filter_map(|part| match part {
+            Part::Prose(prose) => Some(*prose),
+            _ => None,
+        });
+        prose.collect()
+    }
 }
 
 /// Splits `text`, the output of [`super::text::normalise`].
 pub(super) fn scan(text: &str) -> Scan<'_> {
+    let text = reasoning::final_message(text).unwrap_or(text);
     let mut scanner = Scanner {
-        text,
-        reread_budget: text.len().saturating_mul(8).saturating_add(1 << 16),
+        reader: Reader::new(text),
         scan: Scan::default(),
+        has_block: false,
+        at: 0,
     };
     scanner.run();
+    scanner.scan.open = scanner.reader.open;
     scanner.scan
 }
 
@@ -65,236 +89,322 @@ const OBSERVATIONS: [&str; 8] = [
     "Human",
 ];
 
-const REASONING: [(&str, &str); 2] = [("<think>", "</think>"), ("<thinking>", "</thinking>")];
-
-/// Tags around code. The first one also occurs in prose and HTML, so its content must look like Python.
-const TAGS: [(&str, &str); 6] = [
-    ("<code>", "</code>"),
-    ("<execute>", "</execute>"),
-    ("<execute_python>", "</execute_python>"),
-    ("<python>", "</python>"),
-    ("<|python_tag|>", "<|/python_tag|>"),
-    ("<tool_code>", "</tool_code>"),
-];
-const TOOL_CALL: (&str, &str) = ("<tool_call>", "</tool_call>");
-
-/// Closing tags that are ignored outside a block.
-const STRAY_CLOSERS: [&str; 6] = [
-    "</code>",
-    "<end_code>",
-    "</execute>",
-    "</python>",
-    "</tool_code>",
-    "</tool_call>",
-];
+/// Number of bytes of a block that are read to decide if a heading belongs to it.
+const MAX_HEADED_BYTES: usize = 2000;
 
 struct Scanner<'a> {
-    text: &'a str,
-    /// Number of bytes that may still be read a second time.
-    reread_budget: usize,
+    reader: Reader<'a>,
     scan: Scan<'a>,
+    /// True after a block or a call.
+    has_block: bool,
+    at: usize,
 }
 
-/// Position of the end of a block.
-struct BlockEnd {
-    /// End of the body.
-    body: usize,
-    /// Start of the text after the block.
-    next: usize,
+/// What is at a position of a line.
+enum Event<'a> {
+    Fence(Opener<'a>),
+    /// A mark that begins reasoning, with the end of the reasoning.
+    Reasoning(Option<usize>),
+    EndOfReasoning(usize),
+    Code(Opener<'a>),
+    Calls(Vec<Call>, usize),
+    /// A text without meaning, up to this offset.
+    Skip(usize),
+    /// The end of the model's own text.
+    End,
 }
 
 impl<'a> Scanner<'a> {
     fn run(&mut self) {
-        let mut at = 0;
-        let mut has_block = false;
-        while at < self.text.len() {
-            let (line, next) = self.line(at);
-            if at > 0 && self.text.as_bytes()[at - 1] != b'\n' {
-                if self.reread_budget < line.len() {
-                    self.prose(at, self.text.len());
-                    return;
-                }
-                self.reread_budget -= line.len();
-            }
-            let trimmed = line.trim_start();
-            if let Some((open, close)) = REASONING.iter().find(|r| trimmed.starts_with(r.0)) {
-                self.scan.has_reasoning = true;
-                let from = at + line.len() - trimmed.len() + open.len();
-                let Some(end) = self.text[from..].find(close) else {
-                    self.scan.ends_in_reasoning = true;
-                    return;
-                };
-                at = from + end + close.len();
-                continue;
-            }
-            // A chat template may have the opening tag in the prompt. Then the text so far is reasoning.
-            let stray = |(_, close): &(&str, &str)| Some(unquoted(line, close)? + close.len());
-            if let Some(end) = REASONING.iter().find_map(stray) {
-                self.scan.parts.clear();
-                self.scan.has_reasoning = true;
-                has_block = false;
-                at += end;
-                continue;
-            }
-            if has_block && is_observation(line) {
+        if let Some(end) = reasoning::end_of_phrases(&self.reader, self.reader.skip_blanks(0)) {
+            self.scan.has_reasoning = true;
+            self.at = end;
+        }
+        while self.at < self.reader.text.len() {
+            let at = self.at;
+            let (line, next) = self.reader.line(at);
+            let begins_line = at == 0 || self.reader.text.as_bytes()[at - 1] == b'\n';
+            if !begins_line && !self.reader.read_again(line.len()) {
+                self.prose(at, self.reader.text.len());
                 return;
             }
-            if STRAY_CLOSERS.contains(&line.trim()) {
-                at = next;
-                continue;
+            if self.has_block && is_observation(line) && !self.is_heading(line, next) {
+                return;
             }
-            let Some(opener) = self.opener(line, next) else {
+            let Some((from, event)) = self.event(line, next) else {
                 self.prose(at, next);
-                at = next;
+                self.at = next;
                 continue;
             };
-            self.prose(at, at + opener.at);
-            if matches!(opener.language, Language::Wrapper) {
-                at = next;
-                continue;
-            }
-            let start = at + opener.at;
-            let body = (at + opener.body).min(next);
-            let end = self.body(body, opener.closer, opener.language.may_be_python());
-            has_block = true;
-            self.scan.parts.push(Part::Block(Block {
-                language: opener.language,
-                body: &self.text[body..end.body],
-                raw: &self.text[start..end.next],
-            }));
-            at = end.next;
-        }
-    }
-
-    /// Returns the rest of the line at `at`, without its line feed, and the start of the next line.
-    fn line(&self, at: usize) -> (&'a str, usize) {
-        let rest = &self.text[at..];
-        match rest.find('\n') {
-            Some(end) => (&rest[..end], at + end + 1),
-            None => (rest, self.text.len()),
+            self.prose(at, from);
+            self.at = match event {
+                Event::End => return,
+                Event::Skip(end) => end,
+                Event::Reasoning(end) => {
+                    self.scan.has_reasoning = true;
+                    let Some(end) = end else {
+                        self.scan.ends_in_reasoning = true;
+                        return;
+                    };
+                    end
+                }
+                // A chat template may have the opening mark in the prompt. Then the text so far is reasoning.
+                Event::EndOfReasoning(end) => {
+                    self.scan.parts.clear();
+                    self.scan.has_reasoning = true;
+                    self.has_block = false;
+                    end
+                }
+                Event::Calls(calls, end) => {
+                    self.has_block = true;
+                    self.scan
+                        .parts
+                        .push(Part::Calls(calls, &self.reader.text[from..end]));
+                    end
+                }
+                Event::Fence(opener) | Event::Code(opener) => self.block(at, next, opener),
+            };
         }
     }
 
     fn prose(&mut self, from: usize, to: usize) {
         if from < to {
-            self.scan.parts.push(Part::Prose(&self.text[from..to]));
+            self.scan
+                .parts
+                .push(Part::Prose(&self.reader.text[from..to]));
         }
     }
 
-    fn opener(&self, line: &'a str, next: usize) -> Option<Opener<'a>> {
-        let indent = line.len() - line.trim_start().len();
-        fence_opener(line, indent)
-            .or_else(|| {
-                // A fence after prose, as in "Here it is: ```python", needs Python as its language.
-                let at = line.find("```").filter(|at| *at > indent)?;
-                let opener = fence_opener(line, at)?;
-                matches!(opener.language, Language::Python).then_some(opener)
-            })
-            .or_else(|| self.tag_opener(line, indent, next))
+    /// Adds the block that `opener` begins in the line at `at`. Returns the offset after it.
+    fn block(&mut self, at: usize, next: usize, opener: Opener<'a>) -> usize {
+        if matches!(opener.language, Language::Wrapper) {
+            return next;
+        }
+        let text = self.reader.text;
+        let start = at + opener.at;
+        let body = (at + opener.body).min(next);
+        let end = self
+            .reader
+            .body(body, &opener.closer, opener.language.may_be_python());
+        self.has_block = true;
+        self.scan.parts.push(Part::Block(Block {
+            language: opener.language,
+            body: &text[body..end.body],
+            raw: &text[start..end.next],
+        }));
+        end.next
     }
 
-    fn tag_opener(&self, line: &'a str, indent: usize, next: usize) -> Option<Opener<'a>> {
-        let (at, (open, close)) = TAGS
-            .iter()
-            .chain([&TOOL_CALL])
-            .filter_map(|tag| Some((unquoted(line, tag.0)?, *tag)))
-            .min_by_key(|(at, _)| *at)?;
-        let body = at + open.len();
-        let ends_line = line[body..].trim().is_empty();
-        let mut language = match open {
-            "<code>" if at != indent && !ends_line => return None,
-            "<code>" => Language::Unnamed,
-            "<tool_call>" => Language::Data,
-            _ => Language::Python,
+    /// Returns true if `line` is a heading of the Python block that follows, and not of an output.
+    fn is_heading(&mut self, line: &str, next: usize) -> bool {
+        let name = line.trim().trim_matches(['#', '*', ' ', ':', '_']);
+        let at = self.reader.skip_blanks(next);
+        let (fence, body) = self.reader.line(at);
+        if !matches!(name, "Output" | "Execution output" | "User")
+            || !self.reader.read_again(MAX_HEADED_BYTES)
+        {
+            return false;
+        }
+        let is_python =
+            fence_run(fence).is_some_and(|(_, info)| matches!(language(info), Language::Python));
+        let text = &self.reader.text[body..];
+        let text = &text[..text.floor_char_boundary(MAX_HEADED_BYTES)];
+        is_python && judge(text.split("\n```").next().unwrap_or("")).is_python()
+    }
+
+    /// Returns the first event in the rest of a line, and its offset in the text.
+    fn event(&mut self, line: &'a str, next: usize) -> Option<(usize, Event<'a>)> {
+        let at = self.at;
+        let text = self.reader.text;
+        let indent = line.len() - line.trim_start().len();
+        let begin = &line[indent..];
+        if let Some(event) = self.call_without_marks(begin, at + indent, next) {
+            return Some((at + indent, event));
+        }
+        let fence = fence_opener(line, indent).or_else(|| {
+            // A fence after prose, as in "Here it is: ```python", needs Python as its language.
+            let at = line
+                .find("```")
+                .filter(|at| *at > indent && !begin.starts_with('>'))?;
+            let opener = fence_opener(line, at)?;
+            matches!(opener.language, Language::Python).then_some(opener)
+        });
+        let limit = fence.as_ref().map_or(line.len(), |opener| opener.at);
+        for (start, _) in line
+            .match_indices(['<', '[', '◁'])
+            .take_while(|(start, _)| *start < limit)
+        {
+            if let Some(mark) = mark(&text[at + start..])
+                && !is_quoted(line, start, mark.len.min(line.len() - start))
+                && let Some(event) = self.mark(line, start, &mark, next)
+            {
+                return Some((at + start, event));
+            }
+        }
+        fence.map(|opener| (at + opener.at, Event::Fence(opener)))
+    }
+
+    /// Reads a call at the start of a line: JSON, or the labels of ReAct.
+    fn call_without_marks(&mut self, begin: &str, at: usize, next: usize) -> Option<Event<'a>> {
+        let text = self.reader.text;
+        let list = begin.strip_prefix("functools").unwrap_or(begin);
+        if list.starts_with(['{', '[']) && mark(begin).is_none() && self.reader.may_read_again() {
+            let from = at + begin.len() - list.len();
+            if let Some((call, rest)) = list.strip_prefix('[').and_then(pythonic_call)
+                && super::call::is_code_tool(&call.name)
+                && rest.trim_start().starts_with(']')
+            {
+                let end = at + begin.len() - rest.trim_start().len() + 1;
+                return Some(Event::Calls(vec![call], end));
+            }
+            let read = loose_json::read(&text[from..])?;
+            let calls = json::calls(&read.value, read.is_complete);
+            if calls.is_empty() {
+                self.reader.read_again(read.end);
+                return None;
+            }
+            if read.is_complete {
+                return Some(Event::Calls(calls, from + read.end));
+            }
+            self.reader.open = Some(OpenBlock::Expression);
+            return Some(Event::Calls(calls, text.len()));
+        }
+        let (call, end) = react::read(&mut self.reader, begin, next)?;
+        Some(Event::Calls(vec![call], end))
+    }
+
+    /// Returns the meaning of a mark at offset `start` of the rest of a line. `None` if it is text.
+    fn mark(
+        &mut self,
+        line: &'a str,
+        start: usize,
+        mark: &Mark<'a>,
+        next: usize,
+    ) -> Option<Event<'a>> {
+        let from = self.at + start;
+        let text = self.reader.text;
+        let after = from + mark.len;
+        if let Some(header) = reasoning::header(&text[from..], mark) {
+            return Some(self.message(from, &header));
+        }
+        let opens_reasoning = mark.is_reasoning()
+            || reasoning::is_thought_channel(&text[from..], mark)
+            || reasoning::is_folded(&text[from..], mark);
+        if opens_reasoning && !mark.closes {
+            let begins_line = line[..start].trim().is_empty();
+            let ends_line = line
+                .get(start + mark.len..)
+                .is_none_or(|rest| rest.trim().is_empty());
+            if begins_line || ends_line {
+                return Some(Event::Reasoning(reasoning::end(text, after, mark)));
+            }
+            // In a sentence it is a mention, unless its end follows.
+            if !self.reader.read_again(line.len() - start) {
+                return None;
+            }
+            let end = reasoning::end(&text[..from + line.len() - start], after, mark)?;
+            return Some(Event::Reasoning(Some(end)));
+        }
+        let is_alone = line.trim().len() == mark.len;
+        if mark.closes && (mark.is_reasoning() || mark.is_token && mark.name == "channel") {
+            return Some(Event::EndOfReasoning(after));
+        }
+        if mark.ends_message() || (mark.is_result() && !mark.closes && self.has_block) {
+            return Some(Event::End);
+        }
+        if mark.closes {
+            let is_stray = is_alone && (mark.is_code() || mark.is_call());
+            return (is_stray || is_noise(mark)).then_some(Event::Skip(after));
+        }
+        if mark.is_code() {
+            return self.code(line, start, mark, next);
+        }
+        if mark.is_call()
+            && let Some((calls, end)) = calls::read(&mut self.reader, from, mark)
+        {
+            return Some(Event::Calls(calls, end));
+        }
+        is_noise(mark).then_some(Event::Skip(after))
+    }
+
+    /// Reads a message with a channel.
+    fn message(&mut self, from: usize, header: &reasoning::Header<'a>) -> Event<'a> {
+        let start = from + header.len;
+        if !header.is_own {
+            return Event::End;
+        }
+        if let Some(name) = header.recipient {
+            let (call, end) = calls::read_arguments(&mut self.reader, start, name, Closer::Message);
+            return Event::Calls(vec![call], end);
+        }
+        match header.is_reasoning {
+            true => Event::Reasoning(reasoning::end_of_message(self.reader.text, start)),
+            false => Event::Skip(start),
+        }
+    }
+
+    /// Returns the block or the calls that a mark of code begins.
+    fn code(
+        &mut self,
+        line: &'a str,
+        start: usize,
+        mark: &Mark<'a>,
+        next: usize,
+    ) -> Option<Event<'a>> {
+        let body = start + mark.len;
+        let rest = &line[body.min(line.len())..];
+        let ends_line = rest.trim().is_empty();
+        // This mark also occurs in prose and HTML, so its content must look like Python.
+        let is_html = mark.name == "code" && !mark.is_token;
+        if is_html && !line[..start].trim().is_empty() && !ends_line {
+            return None;
+        }
+        let follows = self.reader.text[self.at + body..].trim_start();
+        if follows.starts_with('{')
+            && let Some((calls, end)) = calls::read(&mut self.reader, self.at + start, mark)
+        {
+            return Some(Event::Calls(calls, end));
+        }
+        let mut language = match is_html {
+            true => Language::Unnamed,
+            false => Language::Python,
         };
-        if ends_line && fence_run(self.line(next).0).is_some() {
+        if let Some(name) = mark
+            .attributes
+            .split_once("lang")
+            .and_then(|(_, rest)| rest.split(['"', '\'']).nth(1))
+        {
+            language = super::language::language(name);
+        }
+        if ends_line && fence_run(self.reader.line(next.min(self.reader.text.len())).0).is_some() {
             language = Language::Wrapper;
         }
-        Some(Opener {
-            at,
+        Some(Event::Code(Opener {
+            at: start,
             body,
-            closer: Closer::Tag { open, close },
+            closer: Closer::Mark(mark.name.clone()),
             language,
-        })
-    }
-
-    /// Returns the end of the block whose body starts at `start`.
-    ///
-    /// A fence inside a multi-line string is text if the string ends before the next Python block starts. Otherwise the
-    /// string has no end, and the first fence is the end of the block.
-    fn body(&mut self, start: usize, closer: Closer, track_strings: bool) -> BlockEnd {
-        let mut strings = StringState::default();
-        let mut candidate: Option<BlockEnd> = None;
-        let (mut at, mut nested) = (start, false);
-        while at < self.text.len() {
-            let (line, next) = self.line(at);
-            let open = strings.is_open();
-            if let Some(end) = candidate.take() {
-                let cost = next - at;
-                if self.reread_budget < cost || closer.opens_python(line) {
-                    return end;
-                }
-                self.reread_budget -= cost;
-                candidate = Some(end);
-            }
-            if !open && track_strings && ends_any_block(line) {
-                return BlockEnd { body: at, next: at };
-            }
-            if let Closer::Fence { mark, run } = closer
-                && let Some((found, info)) = fence_run(line)
-                && found.0 == mark
-            {
-                let info = info.trim();
-                if found.1 >= run && (info.is_empty() || info.starts_with('<')) {
-                    let end = BlockEnd {
-                        body: at,
-                        next: if info.is_empty() {
-                            next
-                        } else {
-                            at + line.len() - info.len()
-                        },
-                    };
-                    if !open || !track_strings {
-                        return end;
-                    }
-                    if nested {
-                        nested = false;
-                    } else if candidate.is_none() {
-                        candidate = Some(end);
-                    }
-                } else if open {
-                    nested = true;
-                } else if track_strings && found.1 >= run && closer.opens_python(line) {
-                    return BlockEnd { body: at, next: at };
-                }
-            }
-            if let Some((cut, length)) = inline_close(&mut strings, line, closer, track_strings) {
-                let end = BlockEnd {
-                    body: at + cut,
-                    next: if line[cut + length..].trim().is_empty() {
-                        next
-                    } else {
-                        at + cut + length
-                    },
-                };
-                return end;
-            }
-            if let (Closer::Tag { close, .. }, true, None) = (closer, open, &candidate)
-                && let Some(cut) = line.find(close)
-            {
-                candidate = Some(BlockEnd {
-                    body: at + cut,
-                    next: at + cut + close.len(),
-                });
-            }
-            if !strings.is_open() {
-                candidate = None;
-            }
-            at = next;
-        }
-        candidate.unwrap_or(BlockEnd {
-            body: self.text.len(),
-            next: self.text.len(),
-        })
+        }))
     }
 }
+
+/// Returns true for a token of a chat template without a meaning here.
+fn is_noise(mark: &Mark<'_>) -> bool {
+    mark.is_token && NOISE.contains(&&*mark.name)
+}
+
+const NOISE: [&str; 13] = [
+    "action",
+    "assistant",
+    "call",
+    "channel",
+    "constrain",
+    "end",
+    "message",
+    "plugin",
+    "return",
+    "response",
+    "solution",
+    "start",
+    "tool_sep",
+];

@@ -1,88 +1,165 @@
-//! Replies that are JSON in place of Python. Small models and models that were trained for tool calls send them.
+//! Calls of tools within JSON, in the forms of the APIs and agent frameworks that models were trained with.
 
 use serde_json::{Map, Value};
 
-/// Meaning of a JSON text.
-#[derive(Debug, PartialEq)]
-pub(super) enum JsonReply {
-    /// Python in a member `code`, alone or as the argument of a tool call.
-    Code(String),
-    /// The argument of a call of `final_answer`, or JSON that is not a call.
-    Answer(String),
-    /// A call of the tool with this name.
-    ToolCall(String),
-}
+use super::call::{CODE_KEYS, Call, is_code_tool};
 
-const NAME: [&str; 5] = ["name", "tool", "tool_name", "function", "action"];
-const ARGUMENTS: [&str; 6] = [
+/// Keys of a call's name, or of an object with the call.
+const NAME: [&str; 9] = [
+    "name",
+    "tool",
+    "tool_name",
+    "function",
+    "function_name",
+    "action",
+    "recipient_name",
+    "command",
+    "tool_call",
+];
+/// Keys of further objects and lists with calls.
+const INSIDE: [&str; 5] = [
+    "tool_calls",
+    "tool_uses",
+    "function_call",
+    "function_calls",
+    "calls",
+];
+const ARGUMENTS: [&str; 9] = [
     "arguments",
     "parameters",
     "args",
+    "params",
     "input",
     "action_input",
+    "tool_input",
     "kwargs",
+    "tool_args",
 ];
+/// Keys of an object with only code, beside its code.
+const NOTES: [&str; 17] = [
+    "analysis",
+    "comment",
+    "description",
+    "explanation",
+    "goal",
+    "lang",
+    "language",
+    "next_step",
+    "observation",
+    "plan",
+    "reason",
+    "reasoning",
+    "summary",
+    "thinking",
+    "thought",
+    "thoughts",
+    "title",
+];
+/// Keys of an object with only code.
+const CODE: [&str; 4] = ["code", "python_code", "python", "source_code"];
 /// Other keys that a call may have.
-const OTHER_KEYS: [&str; 4] = ["id", "type", "thought", "thoughts"];
+const OTHER_KEYS: [&str; 7] = [
+    "id", "type", "index", "role", "content", "call_id", "status",
+];
 
-/// Reads `text` if it is one JSON object or array. `serde_json` limits the nesting.
-pub(super) fn read(text: &str) -> Option<JsonReply> {
-    let text = text.trim();
-    if !text.starts_with(['{', '[']) {
-        return None;
+/// Limit of the nesting of objects that lead to a call.
+const MAX_DEPTH: usize = 5;
+
+/// Returns the calls of `value`. Empty if it is not only calls: an answer, for example.
+pub(super) fn calls(value: &Value, is_complete: bool) -> Vec<Call> {
+    let mut calls = Vec::new();
+    if !collect(value, is_complete, MAX_DEPTH, &mut calls) {
+        calls.clear();
     }
-    let value: Value = serde_json::from_str(text).ok()?;
-    let answer = || JsonReply::Answer(text.to_owned());
-    // A list of one call is a call.
-    let object = match &value {
-        Value::Object(object) => object,
-        Value::Array(items) => match items.as_slice() {
-            [Value::Object(object)] => object,
-            _ => return Some(answer()),
-        },
-        _ => return Some(answer()),
-    };
-    if let Some(code) = code_of(object, &["thought", "thoughts", "language"]) {
-        return Some(JsonReply::Code(code));
-    }
-    let call = match object.get("function") {
-        Some(Value::Object(inner)) => inner,
-        _ => object,
-    };
-    Some(read_call(call).unwrap_or_else(answer))
+    calls
 }
 
-/// Returns the member `code` of an object that has no keys but this one and `other_keys`.
-fn code_of(object: &Map<String, Value>, other_keys: &[&str]) -> Option<String> {
-    let known = |key: &String| key == "code" || other_keys.contains(&key.as_str());
-    let code = object.get("code")?.as_str()?;
-    object.keys().all(known).then(|| code.to_owned())
+/// Appends the calls of `value`. Returns false if it has anything else.
+fn collect(value: &Value, is_complete: bool, depth: usize, calls: &mut Vec<Call>) -> bool {
+    let Some(depth) = depth.checked_sub(1) else {
+        return false;
+    };
+    match value {
+        Value::Array(items) => {
+            !items.is_empty()
+                && items
+                    .iter()
+                    .all(|item| collect(item, is_complete, depth, calls))
+        }
+        Value::Object(members) => {
+            let inner = INSIDE.iter().chain(&NAME).find_map(|key| {
+                let value = members.get(*key)?;
+                (value.is_object() || value.is_array()).then_some(value)
+            });
+            if let Some(inner) = inner
+                && collect(inner, is_complete, depth, calls)
+            {
+                return true;
+            }
+            match call(members, is_complete).or_else(|| code_only(members, is_complete)) {
+                Some(call) => calls.push(call),
+                None => return false,
+            }
+            true
+        }
+        _ => false,
+    }
 }
 
-fn read_call(object: &Map<String, Value>) -> Option<JsonReply> {
+/// Returns the call of an object with a name and arguments, or with a name and code.
+fn call(members: &Map<String, Value>, is_complete: bool) -> Option<Call> {
+    // `{"type": "function", "name": ...}`, and `{"action": {"type": "python", ...}}`.
+    let named = NAME.iter().find_map(|key| members.get(*key)?.as_str());
+    let name = named.or_else(|| {
+        members
+            .get("type")?
+            .as_str()
+            .filter(|name| is_code_tool(name))
+    })?;
+    let arguments = ARGUMENTS.iter().find_map(|key| members.get(*key));
+    let is_code_tool = is_code_tool(name);
     let is_call_key = |key: &String| {
         let key = key.as_str();
-        NAME.contains(&key) || ARGUMENTS.contains(&key) || OTHER_KEYS.contains(&key)
+        [&NAME[..], &ARGUMENTS, &OTHER_KEYS, &NOTES]
+            .iter()
+            .any(|keys| keys.contains(&key))
     };
-    if !object.keys().all(is_call_key) {
-        return None;
-    }
-    let name = NAME.iter().find_map(|key| object.get(*key)?.as_str())?;
-    let arguments = ARGUMENTS.iter().find_map(|key| object.get(*key))?;
-    if let Value::Object(arguments) = arguments
-        && let Some(code) = code_of(arguments, &["language"])
-    {
-        return Some(JsonReply::Code(code));
-    }
-    if name != "final_answer" {
-        return Some(JsonReply::ToolCall(name.to_owned()));
-    }
-    let only = match arguments {
-        Value::Object(members) if members.len() == 1 => members.values().next()?,
-        other => other,
+    let arguments = match arguments {
+        Some(arguments) if is_code_tool || members.keys().all(is_call_key) => arguments.clone(),
+        None if is_code_tool => Value::Object(
+            (members.iter())
+                .filter(|(key, _)| !NAME.contains(&&***key) && !OTHER_KEYS.contains(&&***key))
+                .map(|(key, value)| (key.clone(), value.clone()))
+                .collect(),
+        ),
+        _ => return None,
     };
-    Some(JsonReply::Answer(match only {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }))
+    // Without arguments, the name of a code tool alone is no call: `{"name": "Python", "year": 1991}`.
+    let has_code = CODE_KEYS.iter().any(|key| members.contains_key(*key));
+    let is_call = members.keys().any(|key| ARGUMENTS.contains(&&**key)) || has_code;
+    is_call.then(|| Call {
+        name: name.to_owned(),
+        arguments,
+        is_complete,
+    })
+}
+
+/// Returns the call of an object with code, thoughts, and no name.
+fn code_only(members: &Map<String, Value>, is_complete: bool) -> Option<Call> {
+    let is_known = |key: &String| CODE.contains(&&**key) || NOTES.contains(&&**key);
+    let has_code = CODE.iter().any(|key| {
+        members
+            .get(*key)
+            .is_some_and(|code| code.is_string() || code.is_array())
+    });
+    (has_code && members.keys().all(is_known)).then(|| Call {
+        // The markup has no name. An incomplete call needs one for the message.
+        name: if is_complete {
+            String::new()
+        } else {
+            "python".into()
+        },
+        arguments: Value::Object(members.clone()),
+        is_complete,
+    })
 }

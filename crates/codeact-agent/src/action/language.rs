@@ -58,11 +58,14 @@ const PROGRAMS: [&str; 18] = [
     "r",
 ];
 
-/// Parses an info string, such as `python`, `Python 3`, `{.python .numberLines}` or `python:main.py`.
+/// Parses an info string, such as `python`, `Python 3`, `{.python .numberLines}`, `python:main.py` or `main.py`.
 pub(super) fn language(info: &str) -> Language<'_> {
     let info = info.trim().trim_start_matches(['{', '.', ' ']);
     let end = info.find(|c: char| c.is_whitespace() || ",:;{}=`(\"'".contains(c));
     let word = &info[..end.unwrap_or(info.len())];
+    if word.ends_with(".py") {
+        return Language::Python;
+    }
     // No name in the lists is longer, and a long line is not copied.
     if word.len() > 32 {
         return Language::Text;

@@ -1,6 +1,8 @@
 //! A lexer for lines of Python that finds strings, comments and brackets. It never fails, and reads each byte a bounded
 //! number of times.
 
+use super::steps;
+
 /// The string literal that is open at the end of a line, if any.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct StringState {
@@ -175,6 +177,15 @@ impl Iterator for Tokens<'_> {
     type Item = Token;
 
     fn next(&mut self) -> Option<Token> {
+        let before = self.at;
+        let token = self.read();
+        steps::count(self.at - before);
+        token
+    }
+}
+
+impl Tokens<'_> {
+    fn read(&mut self) -> Option<Token> {
         if self.at == 0
             && let Some(quote) = self.state.open
         {

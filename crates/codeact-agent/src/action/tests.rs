@@ -3,6 +3,7 @@
 mod blocks;
 mod properties;
 mod prose;
+mod replies;
 
 use super::{Action, Mode, parse};
 

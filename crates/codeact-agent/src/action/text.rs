@@ -1,27 +1,21 @@
-//! Normalises replies and code without a change of their meaning.
-
-use super::lexer::{StringState, skip_line};
-
-/// Marks at the end of a model's message. A server with the wrong chat template passes them on as text.
-const END_OF_TURN: [&str; 7] = [
-    "<|eom_id|>",
-    "<|eot_id|>",
-    "<|im_end|>",
-    "<|end_of_text|>",
-    "<|endoftext|>",
-    "<end_of_turn>",
-    "<｜end▁of▁sentence｜>",
-];
+//! Normalises replies without a change of their meaning.
 
 /// Marks at the start of a model's message.
-const START_OF_TURN: [&str; 3] = [
+const START_OF_TURN: [&str; 10] = [
     "<|im_start|>assistant",
     "<|start_header_id|>assistant<|end_header_id|>",
     "<start_of_turn>model",
+    "<|assistant|>",
+    "<｜Assistant｜>",
+    "<|begin_of_text|>",
+    "<｜begin▁of▁sentence｜>",
+    "<bos>",
+    "<s>",
+    "[/INST]",
 ];
 
 /// Returns `reply` with line feeds as line ends, with plain spaces as indentation, and without byte order marks,
-/// zero-width spaces and marks of the chat template. Zero-width joiners stay, because emoji need them.
+/// zero-width spaces and the marks of the chat template at its start. Zero-width joiners stay, because emoji need them.
 pub(super) fn normalise(reply: &str) -> String {
     let mut out = String::with_capacity(reply.len());
     let mut indentation = true;
@@ -45,42 +39,20 @@ pub(super) fn normalise(reply: &str) -> String {
             }
         }
     }
-    let start = START_OF_TURN
-        .iter()
-        .find(|mark| out.trim_start().starts_with(*mark));
-    if let Some(mark) = start {
-        let from = out.len() - out.trim_start().len() + mark.len();
-        out.drain(..from);
+    let mut own = out.as_str();
+    loop {
+        let text = own.trim_start();
+        let mark = START_OF_TURN
+            .iter()
+            .find_map(|mark| text.strip_prefix(mark));
+        match mark {
+            Some(rest) => own = rest,
+            None => break,
+        }
     }
-    let end = END_OF_TURN
-        .iter()
-        .filter_map(|mark| unquoted(&out, mark))
-        .min();
-    out.truncate(end.unwrap_or(out.len()));
+    let from = out.len() - own.len();
+    out.drain(..from);
     out
-}
-
-/// Returns the offset of the first `mark` in `text` that is not adjacent to a quote or backtick. A quoted mark is a
-/// mention.
-pub(super) fn unquoted(text: &str, mark: &str) -> Option<usize> {
-    text.match_indices(mark).map(|(at, _)| at).find(|at| {
-        let quotes = ['"', '\'', '`'];
-        !text[..*at].ends_with(quotes) && !text[at + mark.len()..].starts_with(quotes)
-    })
-}
-
-/// Returns the code of a block without surrounding blank lines, doctest prompts, tags inside the fence, and common
-/// indentation.
-pub(super) fn tidy_code(body: &str) -> String {
-    let mut body = trim_blank_lines(body);
-    let inner = body.trim();
-    if let Some(inner) = inner.strip_prefix("<code>") {
-        body = trim_blank_lines(inner.strip_suffix("</code>").unwrap_or(inner));
-    }
-    if body.trim_start().starts_with(">>> ") {
-        return dedent(&without_prompts(body));
-    }
-    dedent(body)
 }
 
 /// Returns `text` without surrounding blank lines. The indentation of the first line stays.
@@ -91,52 +63,60 @@ pub(super) fn trim_blank_lines(text: &str) -> &str {
     &text[first_line..]
 }
 
-/// Returns the input of a doctest. Lines without a prompt are output and are dropped.
-fn without_prompts(body: &str) -> String {
-    let mut out = String::with_capacity(body.len());
-    for line in body.lines() {
-        let line = line.trim_start();
-        let Some(rest) = line
-            .strip_prefix(">>>")
-            .or_else(|| line.strip_prefix("..."))
-        else {
-            continue;
-        };
-        out.push_str(rest.strip_prefix(' ').unwrap_or(rest));
-        out.push('\n');
+/// Returns a reply on one line, in which line feeds are written as `\n`, with line feeds around its fences. `None` if
+/// `text` is not of this kind. Inside a block, line feeds are the subject of [`super::tidy`].
+pub(super) fn with_line_feeds_at_fences(text: &str) -> Option<String> {
+    let text = text.trim();
+    // A reply as a JSON string.
+    let inner = text
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    let text = inner
+        .filter(|inner| inner.starts_with("```"))
+        .unwrap_or(text);
+    if text.contains('\n') || !text.contains("\\n") || !text.contains("```") {
+        return None;
     }
-    out.truncate(out.trim_end().len());
-    out
+    let mut out = String::with_capacity(text.len());
+    for (n, part) in text.split("```").enumerate() {
+        let word = part.find(|c: char| !c.is_ascii_alphanumeric());
+        let (word, mut body) = part.split_at(word.unwrap_or(part.len()));
+        let is_body = n % 2 == 1;
+        if n > 0 {
+            out.push_str("```");
+        }
+        out.push_str(word);
+        if n > 0
+            && (is_body || word.is_empty())
+            && let Some(rest) = body.strip_prefix("\\n")
+        {
+            out.push('\n');
+            body = rest;
+        }
+        match body.strip_suffix("\\n") {
+            Some(body) => {
+                out.push_str(body);
+                out.push('\n');
+            }
+            None => out.push_str(body),
+        }
+    }
+    Some(out)
 }
 
-/// Removes the indentation that all lines have in common. Comments and lines inside a multi-line string do not count,
-/// because their indentation has no meaning in Python.
-fn dedent(body: &str) -> String {
-    let mut state = StringState::default();
-    let mut shared: Option<&str> = None;
-    for line in body.split('\n') {
-        let text = line.trim_start_matches([' ', '\t']);
-        let indent = &line[..line.len() - text.len()];
-        if !state.is_open() && !text.is_empty() && !text.starts_with('#') {
-            let common = shared.map_or(indent.len(), |before| {
-                let pairs = before.bytes().zip(indent.bytes());
-                pairs.take_while(|(a, b)| a == b).count()
-            });
-            shared = Some(&indent[..common]);
-        }
-        skip_line(&mut state, line);
+/// Returns `text` without the `>` of quoted lines, if one of these opens a fence.
+pub(super) fn without_quote_marks(text: &str) -> Option<String> {
+    let unquoted = |line: &str| {
+        let rest = line.trim_start().strip_prefix('>')?;
+        Some(rest.strip_prefix(' ').unwrap_or(rest).to_owned())
+    };
+    let opens =
+        |line: &str| unquoted(line).is_some_and(|line| line.trim_start().starts_with("```"));
+    if !text.lines().any(opens) {
+        return None;
     }
-    let shared = shared.unwrap_or("");
-    if shared.is_empty() {
-        return body.to_owned();
-    }
-    let mut out = String::with_capacity(body.len());
-    for line in body.split('\n') {
-        if !out.is_empty() {
-            out.push('\n');
-        }
-        let own = line.len() - line.trim_start_matches([' ', '\t']).len();
-        out.push_str(&line[own.min(shared.len())..]);
-    }
-    out
+    let lines = text
+        .lines()
+        .map(|line| unquoted(line).unwrap_or_else(|| line.to_owned()));
+    Some(lines.collect::<Vec<_>>().join("\n"))
 }

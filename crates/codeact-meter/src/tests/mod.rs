@@ -7,3 +7,4 @@ mod invalid_modules;
 mod loops;
 mod metering;
 mod programs;
+mod stack_depth;

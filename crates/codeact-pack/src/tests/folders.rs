@@ -67,11 +67,11 @@ fn listing_an_empty_home_creates_nothing() {
 fn a_held_lock_is_an_error_and_a_dropped_one_is_free() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lock");
-    let held = Lock::acquire(&path).unwrap();
-    let error = Lock::acquire_within(&path, Duration::ZERO).unwrap_err();
+    let held = Lock::acquire(&path, || {}).unwrap();
+    let error = Lock::acquire_within(&path, Duration::ZERO, || {}).unwrap_err();
     assert!(matches!(error, PackError::Locked { .. }), "{error}");
     drop(held);
-    Lock::acquire_within(&path, Duration::ZERO).unwrap();
+    Lock::acquire_within(&path, Duration::ZERO, || {}).unwrap();
 }
 
 #[cfg(unix)]

@@ -38,6 +38,72 @@ fn imports_and_replacements_do_not_change_the_hash() {
     assert_eq!(one.hash(), advised.hash());
 }
 
+const PATCH: &str = r#"
+    [[patch]]
+    function = "f"
+    offset = 1
+    expected = "4107"
+    replacement = "4109"
+    reason = "a test"
+    "#;
+
+#[test]
+fn a_patch_changes_the_hash_and_not_the_folder() {
+    let (_, plain) = Tiny::default().build();
+    let parse = |text: &str| Manifest::parse(text).unwrap();
+    let with = |patch: &str| parse(&plain.replacen("[image]", &format!("{patch}\n[image]"), 1));
+    let (plain, patched) = (parse(&plain), with(PATCH));
+    assert_ne!(plain.hash(), patched.hash());
+    assert_eq!(plain.folder(), patched.folder());
+    for (from, to) in [
+        ("\"f\"", "\"g\""),
+        ("= 1", "= 2"),
+        ("4107", "4106"),
+        ("4109", "41"),
+    ] {
+        let other = with(&PATCH.replacen(from, to, 1));
+        assert_ne!(other.hash(), patched.hash(), "{to}");
+    }
+    let reason = with(&PATCH.replacen("a test", "another", 1));
+    assert_eq!(reason.hash(), patched.hash());
+    let wraps = "[overlay]\nname = \"numpy\"\n[overlay.wrap]\nkind = [\"f\"]";
+    let (one, other) = (with(wraps), with(&wraps.replace("\"f\"", "\"g\"")));
+    assert_ne!(one.hash(), plain.hash());
+    assert_ne!(one.hash(), other.hash());
+}
+
+#[test]
+fn an_invalid_patch_is_rejected_with_a_reason() {
+    let (_, plain) = Tiny::default().build();
+    let with =
+        |patch: &str| Manifest::parse(&plain.replacen("[image]", &format!("{patch}\n[image]"), 1));
+    with(PATCH).unwrap();
+    let long = "41".repeat(65);
+    let many = PATCH.repeat(257);
+    let wrapped = format!(
+        "[overlay]\nname = \"numpy\"\n[overlay.wrap]\nkind = [{}]",
+        "\"f\", ".repeat(1001)
+    );
+    for (text, reason) in [
+        (PATCH.replacen("4107", "", 1), "not 1 to 64 bytes"),
+        (PATCH.replacen("4107", "410", 1), "not 1 to 64 bytes"),
+        (PATCH.replacen("4107", "41x7", 1), "not 1 to 64 bytes"),
+        (PATCH.replacen("4109", &long, 1), "not 1 to 64 bytes"),
+        (PATCH.replacen("\"f\"", "\"\"", 1), "not a name"),
+        (PATCH.replacen("a test", " ", 1), "no reason"),
+        (PATCH.replacen("offset = 1", "offset = -1", 1), "offset"),
+        (many, "more than 256 patches"),
+        (
+            "[overlay]\nname = \"other\"\nwrap = {}".to_owned(),
+            "no overlay `other`",
+        ),
+        (wrapped, "more than 1000 functions"),
+    ] {
+        let error = with(&text).unwrap_err().to_string();
+        assert!(error.contains(reason), "{reason}: {error}");
+    }
+}
+
 #[test]
 fn an_invalid_manifest_is_rejected_with_a_reason() {
     let (_, good) = Tiny::default().build();

@@ -1,21 +1,7 @@
-//! The packages of the pack, presented to pip as wheels and constraints.
-//!
-//! pip has no option for a list of installed packages. So each package of the pack becomes a wheel with only a name and
-//! a version, in a folder that pip searches, and a constraint, so that pip selects no other version. The file names of
-//! the wheels have the best of the requested tags and the highest build number, so that pip prefers them to wheels of
-//! the same version on the index. An extra of such a package adds nothing: pip prints a warning.
+//! The packages of the pack, which count as installed. An extra of such a package adds nothing.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::Path;
-
-use zip::ZipWriter;
-use zip::write::SimpleFileOptions;
-
-use codeact_base::private::create_dir;
-
-use super::limits::MAX_BYTES;
-use super::requirement::{Requirement, normalised, same_version};
+use super::requirement::{Requirement, normalised};
+use super::syntax::{Environment, Version};
 use crate::{Manifest, PackError};
 
 /// Newest C library for which the reference platform accepts wheels: the `N` of `manylinux_2_N`.
@@ -69,23 +55,34 @@ impl<'a> BuiltinPackages<'a> {
         })
     }
 
-    /// Returns true if the pack fulfils `requirement`. Returns false if only pip can decide it.
+    /// Returns the version of the package `name` in the pack.
+    pub(super) fn parsed_version(&self, name: &str) -> Option<Version> {
+        Version::parse(self.version(name)?)
+    }
+
+    /// Returns the environment of the guest.
+    pub(super) fn environment(&self) -> Environment {
+        Environment::new(&self.manifest.python)
+    }
+
+    /// Returns true if the pack has the package and fulfils `requirement`.
     ///
     /// # Errors
     ///
-    /// Returns [`PackError::BuiltInPackage`] if `requirement` is pinned to a version other than the pack's.
+    /// Returns [`PackError::BuiltInPackage`] if the pack has it in a version that does not match.
     pub(super) fn fulfils(&self, requirement: &Requirement) -> Result<bool, PackError> {
         let Some(version) = self.version(requirement.name()) else {
             return Ok(false);
         };
-        match requirement.pin() {
-            Some(pin) if !same_version(pin, version) => Err(PackError::BuiltInPackage {
-                name: requirement.name().to_owned(),
-                version: version.to_owned(),
-                wanted: requirement.to_string(),
-            }),
-            pin => Ok(pin.is_some() || requirement.is_bare()),
+        let versions = requirement.specifiers()?;
+        if Version::parse(version).is_some_and(|own| versions.contains(&own)) {
+            return Ok(true);
         }
+        Err(PackError::BuiltInPackage {
+            name: requirement.name().to_owned(),
+            version: version.to_owned(),
+            wanted: requirement.to_string(),
+        })
     }
 
     /// Returns true if the package `name` needs compiled code according to the manifest. A newer version may not.
@@ -93,64 +90,30 @@ impl<'a> BuiltinPackages<'a> {
         self.manifest.instead.contains_key(name)
     }
 
-    /// Returns the error for the package `name`, a dependency of `parent`.
-    pub(super) fn needs_compiled_code(&self, name: &str, parent: Option<&str>) -> PackError {
-        let instead = &self.manifest.instead;
-        let advice = instead.get(name).or_else(|| instead.get(parent?));
+    /// Returns the error for a package that needs compiled code. `chain` is the packages that need it, from a requested
+    /// one down to itself.
+    pub(super) fn needs_compiled_code(&self, chain: &[String]) -> PackError {
         PackError::NeedsCompiledCode {
-            name: name.to_owned(),
-            required_by: parent.map(str::to_owned),
-            instead: advice.cloned(),
+            name: chain.last().cloned().unwrap_or_default(),
+            required_by: required_by(chain),
+            instead: self.instead(chain),
         }
     }
 
-    /// Writes the wheels to the new folder `folder` and the constraints to the file `constraints_file`.
-    pub(super) fn write(&self, folder: &Path, constraints_file: &Path) -> Result<(), PackError> {
-        create_dir(folder).map_err(PackError::write(folder, MAX_BYTES))?;
-        let mut constraints = String::new();
-        for (name, version) in &self.manifest.packages.python {
-            constraints.push_str(&format!("{name}=={version}\n"));
-            let file_name = name.replace(['-', '.'], "_");
-            let (major, minor) = self.python;
-            let path = folder.join(format!(
-                "{file_name}-{version}-999999999-cp{major}{minor}.py3-cp{major}{minor}.none-{}.any.whl",
-                platform(MAX_GLIBC)
-            ));
-            write_stub(
-                &path,
-                name,
-                version,
-                &format!("{file_name}-{version}.dist-info"),
-            )
-            .map_err(PackError::write(&path, MAX_BYTES))?;
-        }
-        fs::write(constraints_file, constraints)
-            .map_err(PackError::write(constraints_file, MAX_BYTES))
+    /// Returns the replacement for the requested package at the start of `chain`, or else for the last one or the
+    /// nearest that needs it.
+    pub(super) fn instead(&self, chain: &[String]) -> Option<String> {
+        let names = chain.first().into_iter().chain(chain.iter().rev());
+        let mut found = names.filter_map(|name| self.manifest.instead.get(name));
+        found.next().cloned()
     }
+}
+
+/// Returns the requested package that needs the last package of `chain`, if that was not requested itself.
+pub(super) fn required_by(chain: &[String]) -> Option<String> {
+    chain.first().filter(|_| chain.len() > 1).cloned()
 }
 
 fn platform(libc: u32) -> String {
     format!("manylinux_2_{libc}_x86_64")
-}
-
-/// Writes a wheel with metadata only.
-fn write_stub(path: &Path, name: &str, version: &str, info: &str) -> std::io::Result<()> {
-    let mut zip = ZipWriter::new(File::create_new(path)?);
-    let members = [
-        (
-            "METADATA",
-            format!("Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"),
-        ),
-        (
-            "WHEEL",
-            "Wheel-Version: 1.0\nGenerator: codeact\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-                .to_owned(),
-        ),
-        ("RECORD", String::new()),
-    ];
-    for (member, text) in members {
-        zip.start_file(format!("{info}/{member}"), SimpleFileOptions::default())?;
-        zip.write_all(text.as_bytes())?;
-    }
-    zip.finish().map(drop).map_err(Into::into)
 }

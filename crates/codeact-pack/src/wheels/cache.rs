@@ -8,26 +8,28 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 
 use codeact_base::atomic_file::create_new;
 use codeact_base::private::create_dir;
 use codeact_base::text::hex;
 
 use super::limits::MAX_BYTES;
+use super::refusal::{Refusal, StoredRefusal};
 use super::wheel::{UnpackedWheel, name_problem};
 use super::{Requirement, SitePackage};
-use crate::folders::{remove_all, rename, temporary_prefix};
+use crate::folders::{entries_with_prefix, remove_all, rename, temporary_prefix};
 use crate::lock::Lock;
 use crate::permissions::check_dir;
 use crate::{Manifest, PackError};
 
 /// Version of the format of the stored files. Part of the key of a resolution.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 3;
 /// Maximum age of a resolution that is not pinned, in seconds.
 const MAX_AGE_S: u64 = 24 * 60 * 60;
 /// Maximum size of a valid JSON file, in bytes.
@@ -91,14 +93,15 @@ impl StoredResolution {
     }
 }
 
-fn now() -> u64 {
+/// Returns the seconds since 1970.
+pub(super) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
     since.map_or(0, |since| since.as_secs())
 }
 
 impl Cache {
     /// Name for the prefix of temporary folders.
-    pub(super) const TEMPORARY: &str = "packages";
+    const TEMPORARY: &str = "packages";
 
     /// Opens the cache in a pack's private folder for compiled code.
     pub(super) fn open(pack: &Path) -> Result<Self, PackError> {
@@ -112,9 +115,37 @@ impl Cache {
         &self.folder
     }
 
-    /// Acquires the lock that is needed for writes.
+    /// Acquires the lock that is needed for writes. It is held for moments only.
     pub(super) fn lock(&self) -> Result<Lock, PackError> {
-        Lock::acquire(&self.folder.join(".lock"))
+        Lock::acquire(&self.folder.join(".lock"), || {})
+    }
+
+    /// Acquires the lock on one resolution, so that it is not computed twice at the same time. Returns `None` after
+    /// `max_wait`: then it is computed twice. `waiting` is called if another process has the lock.
+    pub(super) fn lock_resolution(
+        &self,
+        key: &str,
+        max_wait: Duration,
+        waiting: impl FnOnce(),
+    ) -> Result<Option<ResolutionLock>, PackError> {
+        let path = self.folder.join(format!(".lock-{key}"));
+        match Lock::acquire_within(&path, max_wait, waiting) {
+            Ok(lock) => Ok(Some(ResolutionLock { _lock: lock, path })),
+            Err(PackError::Locked { .. }) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the refusal with this name, if it is recent.
+    pub(super) fn refusal(&self, key: &str) -> Result<Option<Refusal>, PackError> {
+        let stored = read::<StoredRefusal>(&self.refusal_path(key))?;
+        Ok(stored.and_then(StoredRefusal::if_recent))
+    }
+
+    /// Stores a refusal.
+    pub(super) fn store_refusal(&self, key: &str, refusal: Refusal) -> Result<(), PackError> {
+        let _lock = self.lock()?;
+        self.replace(&self.refusal_path(key), &StoredRefusal::now(refusal))
     }
 
     /// Returns the unpacked wheel with this hash, if it is complete.
@@ -177,13 +208,26 @@ impl Cache {
         key: &str,
         resolution: &StoredResolution,
     ) -> Result<(), PackError> {
-        let path = self.resolution_path(key);
+        self.replace(&self.resolution_path(key), resolution)
+    }
+
+    /// Writes the JSON file `path` in one step. The caller holds the lock.
+    fn replace(&self, path: &Path, value: &impl Serialize) -> Result<(), PackError> {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let prefix = temporary_prefix(Self::TEMPORARY);
         let staged = self.folder.join(format!("{prefix}{name}"));
         let _ = fs::remove_file(&staged);
-        write(&staged, resolution)?;
-        rename(&staged, &path)
+        write(&staged, value)?;
+        rename(&staged, path)
+    }
+
+    /// Returns the folder for the bytecode that `compiler` makes of a wheel. Returns `None` if the wheel is not in the
+    /// cache, or if the name is not a plain one.
+    pub(super) fn bytecode_folder(&self, sha256: &str, compiler: &str) -> Option<PathBuf> {
+        let plain = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric());
+        let wheel = self.wheel_folder(sha256);
+        (plain(sha256) && plain(compiler) && wheel.is_dir())
+            .then(|| wheel.join(format!("bytecode-{compiler}")))
     }
 
     fn wheel_folder(&self, sha256: &str) -> PathBuf {
@@ -193,10 +237,62 @@ impl Cache {
     fn resolution_path(&self, key: &str) -> PathBuf {
         self.folder.join(format!("resolution-{key}.json"))
     }
+
+    fn refusal_path(&self, key: &str) -> PathBuf {
+        self.folder.join(format!("refusal-{key}.json"))
+    }
+}
+
+/// A held lock on one resolution.
+pub(super) struct ResolutionLock {
+    _lock: Lock,
+    path: PathBuf,
+}
+
+impl Drop for ResolutionLock {
+    fn drop(&mut self) {
+        // A process that has opened the file already locks the deleted one, and computes the same at worst.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// A temporary folder for the downloads of one resolution. Its lock shows other processes that it is used.
+pub(super) struct Staging {
+    // Dropped before the folder, because an open file cannot be deleted on Windows.
+    _lock: Lock,
+    folder: TempDir,
+}
+
+impl Staging {
+    const LOCK: &str = ".lock";
+
+    /// Creates a folder, and deletes those of processes that were killed.
+    pub(super) fn new(cache: &Cache) -> Result<Self, PackError> {
+        let _held = cache.lock()?;
+        let prefix = temporary_prefix(Cache::TEMPORARY);
+        for path in entries_with_prefix(&cache.folder, &prefix)? {
+            if Lock::is_free(&path.join(Self::LOCK)) {
+                // An error is ignored: a client of a killed process may still write there.
+                let _ = remove_all(&path);
+            }
+        }
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(&cache.folder)
+            .map_err(PackError::write(&cache.folder, MAX_BYTES))?;
+        Ok(Self {
+            _lock: Lock::acquire(&folder.path().join(Self::LOCK), || {})?,
+            folder,
+        })
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
 }
 
 /// Reads a JSON file. Returns `None` if it is missing or damaged.
-fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PackError> {
+pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PackError> {
     let mut text = Vec::new();
     let read = File::open(path).and_then(|file| file.take(MAX_JSON_BYTES).read_to_end(&mut text));
     match read {
@@ -207,7 +303,7 @@ fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, PackError> {
 }
 
 /// Writes the new JSON file `path` and syncs it.
-fn write(path: &Path, value: &impl Serialize) -> Result<(), PackError> {
+pub(super) fn write(path: &Path, value: &impl Serialize) -> Result<(), PackError> {
     let write = || create_new(path, &serde_json::to_vec(value)?);
     write().map_err(PackError::write(path, MAX_BYTES))
 }

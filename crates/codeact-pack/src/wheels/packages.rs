@@ -1,20 +1,21 @@
 //! [`Store::packages`]: the cached or newly downloaded packages for a list of requirements.
 
 use std::path::Path;
+use std::time::Instant;
 
-use tempfile::TempDir;
-
-use codeact_base::event::{EventSink, SetupStage};
+use codeact_base::event::{Event, EventSink, SetupStage};
 use codeact_base::private::create_dir;
 
 use super::builtin::BuiltinPackages;
-use super::cache::{Cache, StoredResolution};
+use super::cache::{Cache, Staging, StoredResolution};
+use super::client_index::Reporter;
+use super::import_names::package_of_module;
 use super::limits::{MAX_BYTES, MAX_FILES};
+use super::refusal::Refusal;
 use super::requested::{RequestedPackages, list};
 use super::resolve;
 use super::wheel::{Budget, DownloadedWheel, UnpackResult, UnpackedWheel};
 use super::{Requirement, Site, SitePackage};
-use crate::folders::{remove_stale, temporary_prefix};
 use crate::progress::ProgressReporter;
 use crate::{Clients, Manifest, PackError, Store};
 
@@ -23,18 +24,25 @@ impl Store {
     /// The packages of the pack count as installed. Blocks.
     ///
     /// An earlier resolution of the same requirements is used if it is less than a day old, if all of `wanted` are
-    /// pinned with `==`, or if `offline` is true.
+    /// pinned with `==`, or if `offline` is true. A refusal is returned again for ten minutes.
+    ///
+    /// A requirement can also be the name of a module, such as `yaml` or `PIL`, if no package has that name. Older
+    /// versions are used if newer ones need compiled code. No lock is held during the resolution.
     ///
     /// # Errors
     ///
-    /// - [`PackError::NeedsCompiledCode`], [`PackError::NoSuchPackage`], [`PackError::BuiltInPackage`] or
-    ///   [`PackError::PackagesConflict`] if the requirements cannot be fulfilled.
+    /// - [`PackError::NeedsCompiledCode`], [`PackError::SourceOnly`], [`PackError::OtherPython`],
+    ///   [`PackError::NoSuchPackage`], [`PackError::BuiltInPackage`] or [`PackError::PackagesConflict`] if the
+    ///   requirements cannot be fulfilled.
+    /// - [`PackError::DirectReference`] if a package requires another one from an address. Nothing is fetched from it.
+    /// - [`PackError::ResolutionGaveUp`] or [`PackError::TooManyPackages`] at the limits of a resolution, and
+    ///   [`PackError::Cancelled`] if it was cancelled ([`Clients::cancelled_by`]).
     /// - [`PackError::PackagesNotFetched`] or [`PackError::NoClientForPackages`] if no package client succeeded.
     /// - [`PackError::PackagesOffline`] if a package must be downloaded and `offline` is true.
     /// - [`PackError::BadWheel`] or [`PackError::PackagesTooLarge`] if a wheel is not usable.
     /// - Errors of the file system.
     ///
-    /// The cache is unchanged after an error.
+    /// The cache has no new packages after an error.
     pub fn packages(
         &self,
         manifest: &Manifest,
@@ -44,8 +52,12 @@ impl Store {
         let builtin = BuiltinPackages::new(manifest)?;
         let mut missing = Vec::new();
         for requirement in wanted {
-            if !builtin.fulfils(requirement)? {
-                missing.push(requirement.clone());
+            let requirement = match package_of_module(requirement.name()) {
+                Some(package) => requirement.renamed(package),
+                None => requirement.clone(),
+            };
+            if !builtin.fulfils(&requirement)? {
+                missing.push(requirement);
             }
         }
         missing.sort();
@@ -54,9 +66,14 @@ impl Store {
             return Ok(Site::default());
         }
         let cache = Cache::open(&self.prepare_cache(manifest)?)?;
-        let key = StoredResolution::key(manifest, &missing);
-        let pinned = missing.iter().all(|r| r.pin().is_some());
-        if let Some(site) = cached(&cache, &key, offline || pinned)? {
+        let clients = self.clients();
+        let request = Request {
+            cache: &cache,
+            key: StoredResolution::key(manifest, &missing),
+            refusal_key: Refusal::key(manifest, &missing, &clients),
+            pinned: missing.iter().all(|r| r.pin().is_some()),
+        };
+        if let Some(site) = request.cached(offline)? {
             return Ok(site);
         }
         if offline {
@@ -64,41 +81,80 @@ impl Store {
                 wanted: list(&missing),
             });
         }
-        let _lock = cache.lock()?;
-        // Another process or thread may have downloaded the packages during the wait for the lock.
-        if let Some(site) = cached(&cache, &key, pinned)? {
+        if let Some(refusal) = cache.refusal(&request.refusal_key)? {
+            return Err(refusal.into());
+        }
+        // Another process or thread may be resolving the same requirements. Others do not wait for it.
+        let limit = clients.limit();
+        let waiting = || {
+            let text = format!(
+                "waiting for another process that fetches {}",
+                list(&missing)
+            );
+            emit_status(self.events(), text);
+        };
+        let _same = cache.lock_resolution(&request.key, limit, waiting)?;
+        if let Some(site) = request.cached(false)? {
             return Ok(site);
         }
-        let _ = remove_stale(cache.folder(), Cache::TEMPORARY);
+        if let Some(refusal) = cache.refusal(&request.refusal_key)? {
+            return Err(refusal.into());
+        }
         let requested = RequestedPackages {
             builtin: &builtin,
             requirements: &missing,
         };
-        let packages = fetch(&cache, &requested, &self.clients(), self.events())?;
-        let wheels = open_all(&cache, &packages)?;
-        let Some(wheels) = wheels else {
-            return Err(PackError::io("find", cache.folder())(
-                std::io::ErrorKind::NotFound.into(),
-            ));
-        };
-        let site = Site::merge(packages, wheels)?;
-        cache.store_resolution(&key, &StoredResolution::now(&missing, &site.packages))?;
+        let fetched = fetch(
+            &cache,
+            &requested,
+            &clients,
+            Instant::now() + limit,
+            self.events(),
+        );
+        let site = fetched.inspect_err(|error| {
+            if let Some(refusal) = Refusal::of(error) {
+                // It only saves time.
+                let _ = cache.store_refusal(&request.refusal_key, refusal);
+            }
+        })?;
+        // Under the selected versions, too: they are the packages that a recording names.
+        let mut pinned = Vec::new();
+        for package in &site.packages {
+            pinned.push(format!("{}=={}", package.name, package.version).parse()?);
+        }
+        pinned.sort();
+        let _lock = cache.lock()?;
+        for wanted in [&missing, &pinned] {
+            let key = StoredResolution::key(manifest, wanted);
+            cache.store_resolution(&key, &StoredResolution::now(wanted, &site.packages))?;
+        }
         Ok(site)
     }
 }
 
-/// Returns the packages of a stored resolution, if their wheels are complete.
-fn cached(cache: &Cache, key: &str, any_age: bool) -> Result<Option<Site>, PackError> {
-    let Some(resolution) = cache.resolution(key)? else {
-        return Ok(None);
-    };
-    if !any_age && !resolution.is_recent() {
-        return Ok(None);
+/// The requirements of one call, as keys of the cache.
+struct Request<'a> {
+    cache: &'a Cache,
+    key: String,
+    refusal_key: String,
+    /// True if all versions are given.
+    pinned: bool,
+}
+
+impl Request<'_> {
+    /// Returns the packages of the stored resolution, if it may be used and its wheels are complete.
+    fn cached(&self, any_age: bool) -> Result<Option<Site>, PackError> {
+        let Some(resolution) = self.cache.resolution(&self.key)? else {
+            return Ok(None);
+        };
+        if !any_age && !self.pinned && !resolution.is_recent() {
+            return Ok(None);
+        }
+        let wheels = open_all(self.cache, &resolution.packages)?;
+        wheels
+            .map(|wheels| Site::merge(resolution.packages, wheels))
+            .transpose()
     }
-    let wheels = open_all(cache, &resolution.packages)?;
-    wheels
-        .map(|wheels| Site::merge(resolution.packages, wheels))
-        .transpose()
 }
 
 /// Returns the unpacked wheels of `packages`, or `None` if one is missing or incomplete.
@@ -110,50 +166,80 @@ fn open_all(
     wheels.collect()
 }
 
+/// Passes progress on as events.
+struct EventReporter<'a> {
+    progress: ProgressReporter<'a>,
+    events: &'a EventSink,
+}
+
+impl Reporter for EventReporter<'_> {
+    fn bytes(&mut self, bytes: u64) {
+        self.progress.reach(bytes);
+    }
+
+    fn status(&mut self, text: String) {
+        emit_status(self.events, text);
+    }
+}
+
+fn emit_status(events: &EventSink, text: String) {
+    let stage = SetupStage::Packages;
+    events.emit(Event::SetupStatus { stage, text });
+}
+
 /// Resolves and downloads `requested`, and unpacks the wheels that are not in the cache.
 fn fetch(
     cache: &Cache,
     requested: &RequestedPackages<'_>,
     clients: &Clients,
+    deadline: Instant,
     events: &EventSink,
-) -> Result<Vec<SitePackage>, PackError> {
-    let staging = tempfile::Builder::new()
-        .prefix(&temporary_prefix(Cache::TEMPORARY))
-        .tempdir_in(cache.folder())
-        .map_err(PackError::write(cache.folder(), MAX_BYTES))?;
-    let mut progress = ProgressReporter::start(SetupStage::Packages, None, events);
-    let mut report = |bytes| progress.reach(bytes);
-    let wheels = resolve::fetch(requested, clients, staging.path(), &mut report)?;
+) -> Result<Site, PackError> {
+    let staging = Staging::new(cache)?;
+    let mut reporter = EventReporter {
+        progress: ProgressReporter::start(SetupStage::Packages, None, events),
+        events,
+    };
+    let fetched = resolve::fetch(requested, clients, staging.path(), deadline, &mut reporter)?;
     let mut packages = Vec::new();
     let mut budget = Budget {
         bytes: MAX_BYTES,
         files: MAX_FILES,
     };
-    for path in wheels {
+    for path in fetched.wheels {
         packages.push(add_wheel(
             cache,
             requested.builtin,
-            &staging,
+            staging.path(),
             &path,
             &mut budget,
         )?);
     }
     packages.sort_by(|a: &SitePackage, b| a.name.cmp(&b.name));
-    progress.finish();
-    Ok(packages)
+    let Some(wheels) = open_all(cache, &packages)? else {
+        let missing = std::io::ErrorKind::NotFound.into();
+        return Err(PackError::io("find", cache.folder())(missing));
+    };
+    let site = Site::merge(packages, wheels)?;
+    reporter.progress.finish();
+    for text in fetched.notes {
+        events.emit(Event::SetupNote { text });
+    }
+    Ok(site)
 }
 
 /// Checks one downloaded wheel and adds it to the cache.
 fn add_wheel(
     cache: &Cache,
     builtin: &BuiltinPackages<'_>,
-    staging: &TempDir,
+    staging: &Path,
     path: &Path,
     budget: &mut Budget,
 ) -> Result<SitePackage, PackError> {
     let wheel = DownloadedWheel::open(path)?;
+    let compiled = |name: &str| builtin.needs_compiled_code(&[name.to_owned()]);
     if !wheel.is_pure() {
-        return Err(builtin.needs_compiled_code(&wheel.name, None));
+        return Err(compiled(&wheel.name));
     }
     let package = SitePackage {
         name: wheel.name.clone(),
@@ -164,13 +250,15 @@ fn add_wheel(
         budget.charge(&unpacked)?;
         return Ok(package);
     }
-    let folder = staging.path().join(format!("unpacked-{}", package.sha256));
+    let folder = staging.join(format!("unpacked-{}", package.sha256));
     create_dir(&folder).map_err(PackError::write(&folder, MAX_BYTES))?;
-    match wheel.unpack(&folder, budget)? {
-        UnpackResult::Pure(files) => cache.store_wheel(&package, &folder, files)?,
-        UnpackResult::Compiled => {
-            return Err(builtin.needs_compiled_code(&package.name, None));
-        }
+    let UnpackResult::Pure(files) = wheel.unpack(&folder, budget)? else {
+        return Err(compiled(&package.name));
+    };
+    let _lock = cache.lock()?;
+    // Another process may have added it in the meantime.
+    if cache.wheel(&package.sha256)?.is_none() {
+        cache.store_wheel(&package, &folder, files)?;
     }
     Ok(package)
 }

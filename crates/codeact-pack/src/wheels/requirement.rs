@@ -6,6 +6,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::syntax::Specifiers;
 use crate::PackError;
 
 /// Maximum length of a requirement, in bytes.
@@ -47,12 +48,34 @@ impl Requirement {
         }
     }
 
-    /// Returns this requirement pinned to `version`.
-    pub(super) fn pinned(&self, version: &str) -> Self {
+    /// Returns this requirement with another name, which is normalised.
+    pub(super) fn renamed(&self, name: &str) -> Self {
         Self {
-            clauses: vec![("==", version.to_owned())],
+            name: name.to_owned(),
             ..self.clone()
         }
+    }
+
+    /// Returns the normalised extras.
+    pub(super) fn extras(&self) -> &[String] {
+        &self.extras
+    }
+
+    /// Returns the version specifiers.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`PackError::BadRequirement`] if a version is not valid.
+    pub(super) fn specifiers(&self) -> Result<Specifiers, PackError> {
+        let clauses: Vec<_> = self
+            .clauses
+            .iter()
+            .map(|(o, v)| format!("{o}{v}"))
+            .collect();
+        Specifiers::parse(&clauses.join(",")).map_err(|problem| PackError::BadRequirement {
+            text: self.to_string(),
+            problem,
+        })
     }
 
     /// Returns true if the requirement has no version specifiers.
@@ -161,7 +184,7 @@ fn clause(text: &str) -> Result<(&'static str, String), String> {
     Ok((operator, if any { version + ".*" } else { version }))
 }
 
-/// Returns true if `text` looks like a version (PEP 440). pip checks it exactly.
+/// Returns true if `text` looks like a version (PEP 440).
 pub(super) fn is_version(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_digit())
         && text.ends_with(|c: char| c.is_ascii_alphanumeric())
@@ -189,20 +212,4 @@ pub(super) fn normalised(name: &str) -> Result<String, String> {
     }
     let words = name.split(['-', '_', '.']).filter(|word| !word.is_empty());
     Ok(words.collect::<Vec<_>>().join("-").to_ascii_lowercase())
-}
-
-/// Returns true if two versions are equal except for trailing zeros.
-pub(super) fn same_version(one: &str, other: &str) -> bool {
-    let bare = |version: &str| {
-        let digits = |c: char| c.is_ascii_digit() || c == '.';
-        let end = version.find(|c| !digits(c)).unwrap_or(version.len());
-        let (mut numbers, rest) = version.split_at(end);
-        // The dot before `post0` is part of the suffix.
-        numbers = numbers.trim_end_matches('.');
-        while let Some(shorter) = numbers.strip_suffix(".0") {
-            numbers = shorter;
-        }
-        (numbers.to_owned(), rest.to_ascii_lowercase())
-    };
-    bare(one) == bare(other)
 }

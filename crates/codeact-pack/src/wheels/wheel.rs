@@ -191,7 +191,7 @@ impl DownloadedWheel {
     /// installer would write elsewhere.
     fn destination<'n>(&self, name: &'n str) -> Option<&'n str> {
         match name.split_once('/') {
-            Some((first, rest)) if self.is_own_folder(first, ".data") => rest
+            Some((first, rest)) if is_own_folder(first, ".data", &self.name) => rest
                 .strip_prefix("purelib/")
                 .or_else(|| rest.strip_prefix("platlib/")),
             _ => Some(name),
@@ -201,14 +201,14 @@ impl DownloadedWheel {
     /// Returns true if `path` is `file` in a folder of this wheel with `suffix`.
     fn is_own(&self, path: &str, suffix: &str, file: &str) -> bool {
         path.split_once('/')
-            .is_some_and(|(first, rest)| rest == file && self.is_own_folder(first, suffix))
+            .is_some_and(|(first, rest)| rest == file && is_own_folder(first, suffix, &self.name))
     }
+}
 
-    /// Returns true if `folder` is `NAME-VERSION` of this wheel with `suffix`.
-    fn is_own_folder(&self, folder: &str, suffix: &str) -> bool {
-        let own = folder.strip_suffix(suffix).and_then(|f| f.split_once('-'));
-        own.is_some_and(|(name, _)| normalised(name).is_ok_and(|name| name == self.name))
-    }
+/// Returns true if `folder` is `NAME-VERSION` of the package `name` with `suffix`.
+pub(super) fn is_own_folder(folder: &str, suffix: &str, name: &str) -> bool {
+    let own = folder.strip_suffix(suffix).and_then(|f| f.split_once('-'));
+    own.is_some_and(|(own, _)| normalised(own).is_ok_and(|own| own == name))
 }
 
 impl Budget {

@@ -20,7 +20,7 @@ use codeact_base::{atomic_file, text::hex};
 use codeact_pack::Pack;
 
 /// Version of the image. Incremented if it changes in a way that its inputs do not show.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 6;
 /// Prefix of the names of images.
 const KIND: &str = "image-";
 
@@ -122,7 +122,7 @@ async fn boot(engine: &Engine, pack: &Pack, host: Host) -> Result<(Slot, String)
 
 /// Returns the answer to the boot request: the guest's modules and the warm list.
 fn boot_frame(warm: &[String]) -> Vec<u8> {
-    serde_json::json!({ "modules": codeact_wasm_python::MODULES, "warm": warm })
+    serde_json::json!({ "modules": codeact_wasm_python::MODULES[..], "warm": warm })
         .to_string()
         .into_bytes()
 }

@@ -59,6 +59,12 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
+    /// Returns the name of the base image: a hash, in hexadecimal, of all its inputs.
+    pub(crate) fn image_name(&self) -> String {
+        let name = image::file_name(&self.pack);
+        name.chars().filter(char::is_ascii_alphanumeric).collect()
+    }
+
     /// Loads the resources of a sandbox of `pack`, and makes those that are missing. `engine` returns the result of
     /// [`Engine::open`]. Blocks; on the first start for a minute or two.
     pub(crate) fn open(
@@ -287,8 +293,10 @@ fn list_files(
     guest: &str,
     into: &mut Vec<(String, Arc<PackFile>)>,
 ) -> std::io::Result<()> {
-    for entry in std::fs::read_dir(dir)? {
-        let entry = entry?;
+    // The order of a folder differs between file systems, and that of the tree is part of the base image.
+    let mut entries: Vec<_> = std::fs::read_dir(dir)?.collect::<Result<_, _>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
         let name = entry.file_name();
         let path = format!("{guest}/{}", name.to_string_lossy());
         let kind = entry.file_type()?;

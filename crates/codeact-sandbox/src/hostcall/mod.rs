@@ -6,13 +6,14 @@
 //!
 //! `frames` has the common parts of frames; `turn_frames` are those that begin and end a turn; `state` is the state
 //! during one turn; `services` are the functions and handlers of the host; `tool_calls` serves requests for tools;
-//! `pending_calls` are the calls that run concurrently with the code; `isolated` contains panics of tools;
+//! `pending_calls` are the calls that run concurrently with the code; `scrypt` derives keys; `isolated` contains panics of tools;
 //! `call_summary` makes the event of a call; `user_input` serves requests for user input.
 
 mod call_summary;
 mod frames;
 mod isolated;
 mod pending_calls;
+mod scrypt;
 mod services;
 mod state;
 mod tool_calls;
@@ -27,8 +28,9 @@ use serde_json::json;
 use wasmtime::{Caller, Linker, TypedFunc};
 
 use crate::types::errno::Errno;
-use crate::wasi::{GuestState, WasiCtx, WasiView};
+use crate::wasi::{GuestState, WasiCtx, WasiView, charge_fuel};
 use frames::{MAX_FRAME, json_bytes, refusal};
+use scrypt::{Mix, SCRYPT};
 use state::DUP;
 use tool_calls::TOOLS;
 use user_input::ASK;
@@ -46,12 +48,17 @@ pub(crate) trait HostCallView: WasiView {
     fn host_calls(&mut self) -> (&mut HostCalls, &mut WasiCtx);
 }
 
-/// Duplicates the descriptor in `rest`, a frame without its prefix. WASI has no call for it.
+/// Duplicates the descriptor in `rest`, a frame without its prefix: `FD}`, or `FD,"to":NUMBER}`. WASI has no call for it.
 fn dup(state: &mut GuestState, rest: &[u8]) -> Option<Vec<u8>> {
-    let fd = std::str::from_utf8(rest.strip_suffix(b"}")?).ok()?;
-    let copied = match fd.parse() {
-        Ok(fd) => state.fds.dup(fd, &mut state.tree),
-        Err(_) => Err(Errno::Badf),
+    let numbers = std::str::from_utf8(rest.strip_suffix(b"}")?).ok()?;
+    let (fd, to) = match numbers.split_once(",\"to\":") {
+        Some((fd, to)) => (fd.parse(), Some(to.parse())),
+        None => (numbers.parse(), None),
+    };
+    let copied = match (fd, to) {
+        (Ok(fd), None) => state.fds.dup(fd, &mut state.tree),
+        (Ok(fd), Some(Ok(to))) => state.fds.dup_to(fd, to, &mut state.tree),
+        _ => Err(Errno::Badf),
     };
     let answer = match copied {
         Ok(fd) => json!({ "fd": fd }),
@@ -59,6 +66,9 @@ fn dup(state: &mut GuestState, rest: &[u8]) -> Option<Vec<u8>> {
     };
     Some(json_bytes(&answer))
 }
+
+/// Cost of a call, in bytes moved.
+const CALL_COST: u64 = 4096;
 
 /// Adds `host.call`.
 pub(crate) fn add_to_linker<T: HostCallView>(linker: &mut Linker<T>) -> wasmtime::Result<()> {
@@ -100,7 +110,10 @@ async fn call<T: HostCallView>(
             (true, None) => tool_calls::serve(calls, &wasi.watch, frame).await?,
         };
         calls.bytes += answer.len() as u64;
-        wasi.charge_work(4096 + u64::from(len) + answer.len() as u64)?;
+        let work = CALL_COST + u64::from(len) + answer.len() as u64;
+        let stop = wasi.charge_work(work);
+        charge_fuel(caller, work);
+        stop?;
         answer
     } else if len > MAX_FRAME {
         calls.calls += 1;
@@ -111,14 +124,25 @@ async fn call<T: HostCallView>(
         let Some(frame) = frame else {
             return Ok(FAULT);
         };
-        let answer = match frame.strip_prefix(DUP) {
-            Some(fd) => calls.counted(frame, |calls| {
+        let answer = if let Some(fd) = frame.strip_prefix(DUP) {
+            calls.counted(frame, |calls| {
                 calls.has_budget().then(|| dup(&mut wasi.state, fd))?
-            }),
-            None => calls.serve(frame),
+            })
+        } else if frame.starts_with(SCRYPT) {
+            let mix = Mix::read(frame);
+            wasi.charge_work(mix.as_ref().map_or(0, Mix::work))?;
+            calls.counted(frame, |calls| {
+                let run = || mix.map_or_else(|refused| refused, Mix::run);
+                calls.has_budget().then(run)
+            })
+        } else {
+            calls.serve(frame)
         };
         // Parsing JSON costs more than copying bytes.
-        wasi.charge_work(4096 + 16 * u64::from(len))?;
+        let work = CALL_COST + 16 * u64::from(len);
+        let stop = wasi.charge_work(work);
+        charge_fuel(caller, work);
+        stop?;
         answer
     };
     let answer_len = u32::try_from(answer.len()).unwrap_or(u32::MAX);

@@ -17,7 +17,7 @@ const BEGIN: &[u8] = br#"{"op":"begin"}"#;
 const END: &[u8] = br#"{"op":"end""#;
 /// A picture, or a rich form of a value.
 const DISPLAY: &[u8] = br#"{"op":"display""#;
-/// Followed by a descriptor and `}`.
+/// Followed by a descriptor, optionally `,"to":` and the number of the copy, and `}`.
 pub(super) const DUP: &[u8] = br#"{"op":"dup","fd":"#;
 
 /// Limit of the displays of a turn.

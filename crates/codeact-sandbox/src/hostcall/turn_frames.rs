@@ -19,6 +19,9 @@ const MAX_ANSWER_VALUES: usize = 500_000;
 #[derive(Debug, Serialize)]
 pub(crate) struct TurnFrame<'a> {
     pub(crate) code: &'a str,
+    /// True if each character of `code` is one byte of a source file.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) encoded: bool,
     /// The file name in tracebacks, such as `<turn 3>`.
     pub(crate) name: &'a str,
     /// `sys.argv`; empty: unchanged.

@@ -118,6 +118,10 @@ async fn request_answer(
                 .unwrap_or_else(|| InputResponse::Refused("the question could not be asked".into()))
         }
     };
+    if response == InputResponse::Later && journal::is_full() {
+        let why = "the turn has read too much to wait for an answer; ask in a turn of its own";
+        return Ok(InputResponse::Refused(why.into()));
+    }
     if response == InputResponse::Later {
         // Not recorded, so that the resumed turn makes the request again.
         calls.services.suspended = Some(request);

@@ -1,6 +1,6 @@
 //! Data of a store: the host state of one instance.
 
-use wasmtime::{Memory, TypedFunc};
+use wasmtime::{Global, Memory, TypedFunc};
 
 use crate::hostcall::{HostCallView, HostCalls};
 use crate::instance::memory_limiter::MemoryLimiter;
@@ -27,6 +27,10 @@ impl WasiView for Host {
 
     fn wasi(&mut self) -> &mut WasiCtx {
         &mut self.wasi
+    }
+
+    fn fuel_counter(&self) -> Option<Global> {
+        self.meter.counter()
     }
 }
 

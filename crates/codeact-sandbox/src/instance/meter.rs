@@ -88,6 +88,11 @@ impl Meter {
         }
     }
 
+    /// Returns the counter; `None` before the instance exists.
+    pub(crate) fn counter(&self) -> Option<Global> {
+        self.counter
+    }
+
     /// Uses the counter of `other`, the meter of the same instance.
     pub(crate) fn set_counter_of(&mut self, other: &Self) {
         self.counter = other.counter;

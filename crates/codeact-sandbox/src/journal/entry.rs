@@ -87,18 +87,4 @@ impl Entry {
         let answer = serde_json::value::to_raw_value(answer).ok()?;
         Some(Self { call, answer })
     }
-
-    /// Returns the approximate size in memory, in bytes.
-    pub(crate) fn size(&self) -> usize {
-        let call = match &self.call {
-            Call::List { path } | Call::Open { path } | Call::Read { path, .. } => path.len(),
-            Call::Ask { request } => request.to_string().len(),
-            Call::Tool { call: Some(call) } | Call::Start { call: Some(call) } => {
-                call.args.weight()
-            }
-            Call::Describe { tool } | Call::Refused { tool } => tool.len(),
-            _ => 0,
-        };
-        size_of::<Self>() + call + self.answer.get().len()
-    }
 }

@@ -9,9 +9,11 @@
 //! shared by sessions with and without a journal, and reads that the host makes for itself between turns must not be
 //! recorded.
 
+mod entries;
 mod entry;
 
-pub(crate) use entry::{Call, Entry};
+pub(crate) use entries::{Entries, MAX_BYTES, MAX_PACKED_BYTES};
+pub(crate) use entry::Call;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -19,9 +21,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::types::cancellation::Stop;
-
-/// Limit of the entries of one turn, in bytes.
-pub(crate) const MAX_BYTES: usize = 512 << 20;
+use entries::{Item, Reader, Writer};
 
 tokio::task_local! {
     static JOURNAL: Journal;
@@ -32,10 +32,12 @@ tokio::task_local! {
 pub(crate) struct Journal(Arc<Mutex<State>>);
 
 struct State {
-    entries: Vec<Entry>,
+    /// Entries to replay.
+    replayed: Reader,
     /// Number of entries that were recorded or replayed so far.
-    next: usize,
-    bytes: usize,
+    count: u64,
+    /// All entries so far, if calls are recorded.
+    recorded: Writer,
     at_end: AtEnd,
     /// Set if the turn cannot go on.
     ended: Option<Divergence>,
@@ -64,15 +66,15 @@ pub(crate) enum Divergence {
 impl Journal {
     /// Returns an empty journal that records.
     pub(crate) fn recording() -> Self {
-        Self::starting_with(Vec::new(), AtEnd::Record)
+        Self::starting_with(&Entries::default(), AtEnd::Record)
     }
 
     /// Returns a journal that replays `entries`.
-    pub(crate) fn starting_with(entries: Vec<Entry>, at_end: AtEnd) -> Self {
+    pub(crate) fn starting_with(entries: &Entries, at_end: AtEnd) -> Self {
         Self(Arc::new(Mutex::new(State {
-            entries,
-            next: 0,
-            bytes: 0,
+            replayed: entries.reader(),
+            count: 0,
+            recorded: Writer::default(),
             at_end,
             ended: None,
         })))
@@ -88,23 +90,30 @@ impl Journal {
         f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Takes the recorded entries. `None` if they exceeded [`MAX_BYTES`]: then the journal is not complete.
-    pub(crate) fn take_entries(&self) -> Option<Vec<Entry>> {
-        self.state(|state| (state.bytes <= MAX_BYTES).then(|| std::mem::take(&mut state.entries)))
+    /// Takes the recorded entries. `None` if they exceeded [`MAX_BYTES`] or [`MAX_PACKED_BYTES`]: then the journal is
+    /// not complete.
+    pub(crate) fn take_entries(&self) -> Option<Entries> {
+        self.state(|state| std::mem::take(&mut state.recorded).finish())
     }
 
     /// Returns the divergence of the turn, also if it ended before all recorded calls were made.
     pub(crate) fn divergence(&self) -> Option<Divergence> {
         self.state(|state| {
-            if let (None, AtEnd::Diverge, Some(entry)) =
-                (&state.ended, state.at_end, state.entries.get(state.next))
+            if state.ended.is_none()
+                && state.at_end == AtEnd::Diverge
+                && let Ok(Some(item)) = state.replayed.peek()
             {
-                let (number, call) = (state.next + 1, &entry.call);
+                let (number, call) = (state.count + 1, item.call());
                 let why = format!("recorded call {number}, {call}, was not made");
                 return Some(Divergence::Differs(why));
             }
             state.ended.clone()
         })
+    }
+
+    /// Returns the last replayed reading of the monotonic clock, in nanoseconds; 0 if there is none.
+    pub(crate) fn last_monotonic(&self) -> u64 {
+        self.state(|state| state.replayed.last_monotonic())
     }
 
     /// Returns the recorded answer to `call`; `None` if all entries were replayed and calls are live.
@@ -113,26 +122,30 @@ impl Journal {
             if state.ended.is_some() {
                 return Err(Stop::ReplayEnded);
             }
-            let number = state.next + 1;
-            let differs = match state.entries.get(state.next) {
-                None if state.at_end == AtEnd::Record => return Ok(None),
-                None if state.at_end == AtEnd::Stop => {
+            let number = state.count + 1;
+            let differs = match state.replayed.next() {
+                Ok(None) if state.at_end == AtEnd::Record => return Ok(None),
+                Ok(None) if state.at_end == AtEnd::Stop => {
                     state.ended = Some(Divergence::Stopped);
                     return Err(Stop::ReplayEnded);
                 }
-                None => format!("call {number} is {call}, and was not recorded"),
-                Some(entry) if entry.call != *call => {
-                    format!("call {number} is {call}, and {} was recorded", entry.call)
+                Ok(None) => format!("call {number} is {call}, and was not recorded"),
+                Ok(Some(item)) if item.call() != call => {
+                    format!("call {number} is {call}, and {} was recorded", item.call())
                 }
-                Some(entry) => match serde_json::from_str(entry.answer.get()) {
+                Ok(Some(item)) => match item.answer() {
                     Ok(answer) => {
-                        state.next += 1;
+                        state.count = number;
+                        if state.at_end == AtEnd::Record {
+                            state.recorded.push(&item);
+                        }
                         return Ok(Some(answer));
                     }
                     Err(e) => {
                         format!("the recorded answer to call {number}, {call}, is damaged: {e}")
                     }
                 },
+                Err(e) => format!("its journal is damaged at call {number}: {e}"),
             };
             state.ended = Some(Divergence::Differs(differs));
             Err(Stop::ReplayEnded)
@@ -140,17 +153,13 @@ impl Journal {
     }
 
     fn record<T: Serialize>(&self, call: Call, answer: T) -> T {
-        let entry = Entry::new(call, &answer);
+        let item = Item::new(call, &answer);
         self.state(|state| {
-            let Some(entry) = entry else {
+            state.count += 1;
+            match item {
+                Some(item) => state.recorded.push(&item),
                 // Cannot happen, because answers are plain data. If it does, the journal is not complete.
-                state.bytes = usize::MAX;
-                return;
-            };
-            state.bytes = state.bytes.saturating_add(entry.size());
-            if state.bytes <= MAX_BYTES {
-                state.entries.push(entry);
-                state.next = state.entries.len();
+                None => state.recorded.give_up(),
             }
         });
         answer
@@ -222,10 +231,21 @@ pub(crate) fn record<T: Serialize>(call: Call, answer: T) -> T {
 
 /// Returns the result of `f` for the next recorded call, if there is one; `None` if calls are live.
 pub(crate) fn peek<T>(f: impl FnOnce(Option<&Call>) -> T) -> Option<T> {
-    current()?.state(|state| match state.entries.get(state.next) {
-        None if state.at_end == AtEnd::Record => None,
-        next => Some(f(next.map(|entry| &entry.call))),
+    current()?.state(|state| match state.replayed.peek() {
+        Ok(None) if state.at_end == AtEnd::Record => None,
+        // Damaged entries are reported when the next call is replayed.
+        next => Some(f(next.ok().flatten().map(Item::call))),
     })
+}
+
+/// Returns true if the running turn has a journal that is too large to be stored.
+pub(crate) fn is_full() -> bool {
+    current().is_some_and(|journal| journal.state(|state| state.recorded.is_full()))
+}
+
+/// Returns the last replayed reading of the monotonic clock, in nanoseconds; 0 if there is none.
+pub(crate) fn last_monotonic() -> u64 {
+    current().map_or(0, |journal| journal.last_monotonic())
 }
 
 /// Returns true if the running turn has a journal.
@@ -236,7 +256,7 @@ pub(crate) fn is_on() -> bool {
 /// Returns true if the running turn is replayed. Such a turn does not have to wait, because times are recorded.
 pub(crate) fn is_replaying() -> bool {
     current().is_some_and(|journal| {
-        journal.state(|s| s.at_end != AtEnd::Record || s.next < s.entries.len())
+        journal.state(|s| s.at_end != AtEnd::Record || !matches!(s.replayed.peek(), Ok(None)))
     })
 }
 

@@ -1,10 +1,11 @@
 //! Walk from the runtime to the frames, and selection of the frames to show.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::remote_traceback::lines::Location;
 use crate::remote_traceback::objects::CodeObject;
 use crate::remote_traceback::reader::Reader;
+use crate::remote_traceback::source_texts::SourceTexts;
 use crate::remote_traceback::{lines, turn_code};
 use crate::types::traceback::{Frame, Traceback};
 
@@ -33,17 +34,29 @@ const IMPORTLIB_CALL: &str = "_call_with_frames_removed";
 pub(super) fn traceback(reader: &Reader, source: &str) -> Option<Traceback> {
     let mut visible = visible(reader)?;
     let codes = code_of_turn(reader, &visible);
+    let caller = visible.caller;
+    let earlier =
+        caller.and_then(|f| SourceTexts::find(reader, f.frame, f.code, source.is_empty()));
+    let earlier = earlier.unwrap_or_default();
+    let mut texts = HashMap::new();
     visible.shown.reverse();
     let shown = visible.shown;
     let frames = Traceback::kept(shown.len())
         .map(|i| {
             let (code, line) = shown.get(i)?.location(reader)?;
-            let text = || line_of(source, line);
+            let file = reader.filename(code)?;
+            let source = if codes.contains(&code.0) {
+                line_of(source, line)
+            } else {
+                let find = || earlier.get(reader, &file);
+                let text = texts.entry(file.clone()).or_insert_with(find);
+                text.as_ref().and_then(|text| line_of(text, line))
+            };
             Some(Frame {
-                file: reader.filename(code)?,
+                file,
                 line,
                 function: reader.name(code)?,
-                source: codes.contains(&code.0).then(text).flatten(),
+                source,
             })
         })
         .collect::<Option<Vec<_>>>()?;

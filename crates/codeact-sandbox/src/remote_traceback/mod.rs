@@ -5,7 +5,7 @@
 //! The frames (`frames`), the code objects and strings (`objects`) and the location tables (`lines`) come from the
 //! guest's memory. The guest may have forged them, so they are read through `reader`, which checks all bounds and
 //! limits the work. `turn_code` finds the code objects that were compiled from the turn's source: only their lines are
-//! in that source.
+//! in that source. `source_texts` finds the texts of earlier turns, which only the guest has.
 //!
 //! Invalid data gives no traceback. A forged traceback can show wrong lines, as the guest's output can, and has no
 //! other effect.
@@ -21,6 +21,7 @@ mod lines;
 mod objects;
 mod offsets;
 mod reader;
+mod source_texts;
 mod turn_code;
 
 pub(crate) use offsets::Offsets;
@@ -28,7 +29,8 @@ pub(crate) use offsets::Offsets;
 use crate::types::traceback::Traceback;
 use reader::Reader;
 
-/// Returns the traceback of a stopped guest. `source` is the code of its turn. `None` if the guest was in code of the
+/// Returns the traceback of a stopped guest. `source` is the code of its turn; if it is empty, the guest's text of the
+/// turn is used. `None` if the guest was in code of the
 /// runner only, or if `memory` has invalid data.
 pub(crate) fn traceback(offsets: &Offsets, memory: &[u8], source: &str) -> Option<Traceback> {
     frames::traceback(&Reader::new(memory, offsets), source)

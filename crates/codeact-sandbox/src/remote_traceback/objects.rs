@@ -4,6 +4,8 @@ use crate::remote_traceback::reader::Reader;
 
 /// Maximum length of a name, in bytes.
 const MAX_NAME_BYTES: usize = 500;
+/// Maximum length of the text of a turn, in bytes. The end of a longer one is ignored.
+const MAX_TEXT_BYTES: usize = 16 << 20;
 /// Maximum length of a location table, in bytes. It is enough for a function with millions of instructions.
 const MAX_TABLE_BYTES: u32 = 8 << 20;
 /// Tag bits of a `_PyStackRef`.
@@ -94,20 +96,36 @@ impl<'a> Reader<'a> {
     }
 
     /// Returns the string at `at`, truncated to [`MAX_NAME_BYTES`]. A lone surrogate is replaced by U+FFFD.
-    fn str(&self, at: u32) -> Option<String> {
+    pub(super) fn str(&self, at: u32) -> Option<String> {
+        self.str_up_to(at, MAX_NAME_BYTES)
+    }
+
+    /// Returns the string at `at`, truncated to [`MAX_TEXT_BYTES`]. Charges its length as work.
+    pub(super) fn text(&self, at: u32) -> Option<String> {
+        let text = self.str_up_to(at, MAX_TEXT_BYTES)?;
+        self.charge(text.len() / 4)?;
+        Some(text)
+    }
+
+    fn str_up_to(&self, at: u32, max_bytes: usize) -> Option<String> {
         let at = self.of_type(at, "str")?;
         let (kind, data) = self.str_data(at)?;
-        let len = (self.str_length(at)? as usize).min(MAX_NAME_BYTES);
+        let len = (self.str_length(at)? as usize).min(max_bytes);
         let bytes = self.bytes(at, data, len * kind)?;
         let mut text = String::new();
         for unit in bytes.chunks_exact(kind) {
             let value = (unit.iter().rev()).fold(0, |value, byte| value << 8 | u32::from(*byte));
             let c = char::from_u32(value).unwrap_or(char::REPLACEMENT_CHARACTER);
-            if text.len() + c.len_utf8() > MAX_NAME_BYTES {
+            if text.len() + c.len_utf8() > max_bytes {
                 break;
             }
             text.push(c);
         }
         Some(text)
+    }
+
+    /// Returns the address of the object that the local variable at `offset` of `frame` refers to.
+    pub(super) fn local(&self, frame: u32, offset: u32) -> Option<u32> {
+        Some(self.u32(frame, offset)? & !TAGS).filter(|at| *at != 0)
     }
 }

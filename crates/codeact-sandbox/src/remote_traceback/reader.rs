@@ -30,10 +30,16 @@ impl<'a> Reader<'a> {
     /// Returns `len` bytes at `offset` of the structure at `at`. `None` if they are not in memory, or the work limit is
     /// used up.
     pub(super) fn bytes(&self, at: u32, offset: u32, len: usize) -> Option<&'a [u8]> {
-        let cost = u32::try_from(1 + len / 64).ok()?;
-        self.work.set(self.work.get().checked_sub(cost)?);
+        self.charge(1 + len / 64)?;
         let start = usize::try_from(at.checked_add(offset)?).ok()?;
         self.memory.get(start..)?.get(..len)
+    }
+
+    /// Charges `work`. `None` if the work limit is used up.
+    pub(super) fn charge(&self, work: usize) -> Option<()> {
+        let left = self.work.get().checked_sub(u32::try_from(work).ok()?)?;
+        self.work.set(left);
+        Some(())
     }
 
     pub(super) fn u32(&self, at: u32, offset: u32) -> Option<u32> {

@@ -7,7 +7,7 @@ use crate::fs::mount::RecordedMount;
 use crate::types::bytes::Bytes;
 
 /// Version of the formats of recordings and suspended turns.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// First line of a recording, and part of a suspended turn.
 #[derive(Debug, Serialize, Deserialize)]

@@ -4,7 +4,6 @@
 //! end; `mode` is how a running turn is journaled; `recorder` writes a recording; `suspended` is a turn that waits for
 //! user input. Above sessions: `recording` replays a file; `resume` resumes a suspended turn.
 
-mod entries;
 pub(crate) mod header;
 pub(crate) mod mode;
 pub(crate) mod recorded_turn;

@@ -4,16 +4,14 @@ use std::time::Duration;
 
 use crate::error::SandboxError;
 use crate::instance::slot::CallEnd;
-use crate::journal::{AtEnd, Divergence, Entry, Journal, MAX_BYTES};
+use crate::journal::{AtEnd, Divergence, Entries, Journal, MAX_BYTES, MAX_PACKED_BYTES};
 use crate::replay::recorded_turn::{RecordedEnd, RecordedTurn};
 use crate::replay::recorder::Recorder;
 use crate::session::execution::{Execution, Outcome};
 use crate::session::turn::TurnSpec;
 use crate::types::cancellation::Stop;
-use crate::types::limits::Limits;
+use crate::types::limits::{Limits, NeededLimit};
 
-/// Wall time of a replayed turn. The recorded limit does not apply, because the turn's clock readings are recorded.
-const REPLAY_WALL: Duration = Duration::from_secs(86_400);
 /// Fuel that a replayed turn may use beyond the recorded amount before it counts as divergent.
 const FUEL_SLACK: u64 = 1_000_000_000;
 
@@ -26,7 +24,28 @@ pub(crate) enum JournalMode {
     /// of the turn in the recording, from 1.
     Replay(u32, Box<RecordedTurn>),
     /// These entries are replayed, and further calls are live.
-    Resume(Vec<Entry>),
+    Resume(Entries),
+}
+
+/// Limits of a turn that is about to run.
+pub(crate) struct TurnLimits {
+    /// Limits that the code observes, and that its outcome reports.
+    pub(crate) limits: Limits,
+    /// Limit of the wall time on this machine.
+    pub(crate) wall: Duration,
+    /// Fuel budget.
+    pub(crate) fuel: Option<u64>,
+}
+
+impl TurnLimits {
+    /// Returns the limits of a turn that is not replayed.
+    pub(crate) fn live(limits: Limits) -> Self {
+        Self {
+            wall: limits.wall,
+            fuel: limits.fuel,
+            limits,
+        }
+    }
 }
 
 impl JournalMode {
@@ -34,27 +53,74 @@ impl JournalMode {
     pub(crate) fn journal(&self) -> Journal {
         match self {
             Self::Record(_) => Journal::recording(),
-            Self::Resume(entries) => Journal::starting_with(entries.clone(), AtEnd::Record),
+            Self::Resume(entries) => Journal::starting_with(entries, AtEnd::Record),
             Self::Replay(_, turn) => {
                 let at_end = match turn.was_stopped() {
                     true => AtEnd::Stop,
                     false => AtEnd::Diverge,
                 };
-                Journal::starting_with(turn.journal.clone(), at_end)
+                Journal::starting_with(&turn.journal, at_end)
             }
         }
     }
 
-    /// Returns the limits of the turn's wall time and fuel: those of `limits`, or those that stop a replayed turn at the
-    /// point where the recorded one was stopped.
-    pub(crate) fn budget(&self, limits: &Limits) -> (Duration, Option<u64>) {
+    /// Returns the limits of the turn of `spec` in a session whose limits are `allowed`. `turn` is its number in the
+    /// session.
+    ///
+    /// The limits of a replayed or resumed turn are from a file, which may not widen those of the session. The recorded
+    /// ones apply, because the code can observe them, if none is above that of the session. Wall time is the exception:
+    /// the code cannot observe it, and a replay on a slower machine needs more. Of a replayed turn that of the session
+    /// applies, of a resumed turn the smaller one.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SandboxError::NeedsMore`] if a recorded limit, or the fuel that the recorded turn used, is above that
+    /// of the session.
+    pub(crate) fn limits(
+        &self,
+        turn: u32,
+        spec: &mut TurnSpec,
+        allowed: &Limits,
+    ) -> Result<TurnLimits, SandboxError> {
+        let recorded = match self {
+            Self::Replay(_, turn) => turn.spec.limits.as_ref(),
+            Self::Record(_) | Self::Resume(_) => None,
+        };
+        let limits = recorded.or(spec.limits.as_ref()).unwrap_or(allowed).clone();
+        spec.limits.get_or_insert_with(|| limits.clone());
+        let needs_more = |turn, limits: Vec<NeededLimit>| match limits.is_empty() {
+            true => Ok(()),
+            false => Err(SandboxError::NeedsMore { turn, limits }),
+        };
+        let fuel = |budget: u64| allowed.fuel.map_or(budget, |fuel| fuel.min(budget));
         match self {
-            Self::Replay(_, turn) if turn.was_stopped() => (REPLAY_WALL, Some(turn.end.fuel)),
-            Self::Replay(_, turn) if limits.fuel.is_none() => {
-                (REPLAY_WALL, Some(turn.end.fuel.saturating_add(FUEL_SLACK)))
+            Self::Record(_) => Ok(TurnLimits::live(limits)),
+            Self::Resume(_) => {
+                needs_more(turn, limits.above(allowed))?;
+                let limits = Limits {
+                    wall: limits.wall.min(allowed.wall),
+                    fuel: limits.fuel.map(fuel).or(allowed.fuel),
+                    ..limits
+                };
+                spec.limits = Some(limits.clone());
+                Ok(TurnLimits::live(limits))
             }
-            Self::Replay(..) => (REPLAY_WALL, limits.fuel),
-            _ => (limits.wall, limits.fuel),
+            Self::Replay(number, turn) => {
+                let mut needed = limits.above(allowed);
+                needed.extend(NeededLimit::fuel(turn.end.fuel, allowed));
+                needs_more(*number, needed)?;
+                let budget = match limits.fuel {
+                    // Stops at the point where the recorded turn was stopped.
+                    _ if turn.was_stopped() => turn.end.fuel,
+                    Some(budget) => budget,
+                    None => turn.end.fuel.saturating_add(FUEL_SLACK),
+                };
+                Ok(TurnLimits {
+                    wall: allowed.wall,
+                    fuel: Some(fuel(budget)),
+                    limits,
+                })
+            }
         }
     }
 
@@ -72,19 +138,41 @@ impl JournalMode {
         }
     }
 
-    /// Returns the end of the turn of `journal`. A replayed turn must be stopped where the recorded one was.
-    pub(crate) fn ended(&self, ended: CallEnd, journal: &Journal) -> Result<CallEnd, SandboxError> {
-        let Self::Replay(number, turn) = self else {
-            return Ok(ended);
+    /// Returns the end of the turn of `journal`. A replayed turn must be stopped where the recorded one was. `turn` is
+    /// its number in the session, and `wall` the limit of its wall time.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SandboxError::Differs`] if its calls or its end differ from the recorded ones;
+    /// [`SandboxError::NeedsMore`] if it was stopped by its wall time before its end.
+    pub(crate) fn ended(
+        &self,
+        turn: u32,
+        ended: CallEnd,
+        journal: &Journal,
+        wall: Duration,
+    ) -> Result<CallEnd, SandboxError> {
+        let number = match self {
+            Self::Replay(number, _) => *number,
+            Self::Record(_) | Self::Resume(_) => turn,
         };
         if let Some(Divergence::Differs(why)) = journal.divergence() {
-            return Err(differs(*number, &why));
+            return Err(differs(number, &why));
+        }
+        let Self::Replay(_, turn) = self else {
+            return Ok(ended);
+        };
+        if matches!(ended, CallEnd::Stopped(Stop::TimedOut)) {
+            return Err(SandboxError::NeedsMore {
+                turn: number,
+                limits: vec![NeededLimit::wall(wall)],
+            });
         }
         let stop = match turn.end.outcome {
             Outcome::TimedOut { .. } => Stop::TimedOut,
             Outcome::Cancelled => Stop::Cancelled,
             _ if matches!(ended, CallEnd::OutOfFuel) && turn.spec.fuel_is_unlimited() => {
-                return Err(differs(*number, "it uses more fuel than the recorded turn"));
+                return Err(differs(number, "it uses more fuel than the recorded turn"));
             }
             _ => return Ok(ended),
         };
@@ -92,7 +180,7 @@ impl JournalMode {
             CallEnd::OutOfFuel | CallEnd::Stopped(Stop::ReplayEnded) => Ok(CallEnd::Stopped(stop)),
             CallEnd::Stopped(Stop::Cancelled) => Ok(CallEnd::Stopped(Stop::Cancelled)),
             _ => Err(differs(
-                *number,
+                number,
                 "it ended by itself, and the recorded turn was stopped",
             )),
         }
@@ -112,8 +200,10 @@ impl JournalMode {
                 match journal.take_entries() {
                     Some(journal) => recorder.turn(&RecordedTurn { spec, journal, end }),
                     None => recorder.give_up(format!(
-                        "a turn read more than {} MiB from its mounts and stdin",
-                        MAX_BYTES >> 20
+                        "the input of a turn (clock readings, stdin, mounts, results of tools) is larger than a \
+                         recording can be, {} MiB or {} MiB compressed; it has the turns before that one",
+                        MAX_BYTES >> 20,
+                        MAX_PACKED_BYTES >> 20
                     )),
                 }
                 Ok(())

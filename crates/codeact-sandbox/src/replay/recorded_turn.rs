@@ -4,8 +4,7 @@ use codeact_base::text::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::journal::Entry;
-use crate::replay::entries::{pack, unpack};
+use crate::journal::Entries;
 use crate::session::execution::{Execution, Outcome};
 use crate::session::turn::TurnSpec;
 use crate::types::output::Captured;
@@ -14,8 +13,7 @@ use crate::types::output::Captured;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RecordedTurn {
     pub(crate) spec: TurnSpec,
-    #[serde(serialize_with = "pack", deserialize_with = "unpack")]
-    pub(crate) journal: Vec<Entry>,
+    pub(crate) journal: Entries,
     pub(crate) end: RecordedEnd,
 }
 

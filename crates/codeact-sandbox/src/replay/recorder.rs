@@ -4,7 +4,7 @@
 //! of the program that records, such as a reply of a model. If the process is killed, the complete lines are valid.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -111,10 +111,12 @@ impl Inner {
         if self.failed.is_some() {
             return;
         }
-        let written = serde_json::to_vec(line).map_err(std::io::Error::from);
-        let written = written.and_then(|mut bytes| {
-            bytes.push(b'\n');
-            self.file.write_all(&bytes)
+        // Written in pieces, because a line can be as large as a journal.
+        let mut to = BufWriter::with_capacity(1 << 16, &self.file);
+        let written = serde_json::to_writer(&mut to, line).map_err(std::io::Error::from);
+        let written = written.and_then(|()| {
+            to.write_all(b"\n")?;
+            to.flush()
         });
         if let Err(e) = written {
             self.failed = Some(e.to_string());

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::error::SandboxError;
 use crate::fs::mount::Mount;
@@ -23,6 +24,10 @@ use crate::snapshot::Snapshot;
 const MAX_LINE: u64 = 1 << 30;
 /// Limit of the lines of a recording.
 const MAX_LINES: usize = 100_000;
+/// Limit of a recording, in bytes. All of it is in memory, with the journals still compressed.
+const MAX_FILE: u64 = 4 << 30;
+/// Limit of all notes, in bytes.
+const MAX_NOTES: u64 = 64 << 20;
 
 impl Recorder {
     /// Begins a recording of `session` in the file `path`. Only its owner can read the file, because it contains the
@@ -52,9 +57,11 @@ impl Header {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Line {
+enum Line<'a> {
     Turn(Box<RecordedTurn>),
-    Note(Value),
+    // Parsed later, because a value takes several times as much memory as its JSON.
+    #[serde(borrow)]
+    Note(&'a RawValue),
 }
 
 /// A recorded session, which can be replayed.
@@ -95,6 +102,7 @@ impl Recording {
             from: BufReader::new(file),
             path,
             number: 0,
+            bytes: 0,
         };
         let Some(header) = lines.next()? else {
             return Err(SandboxError::recording(path, "it is empty"));
@@ -114,10 +122,17 @@ impl Recording {
         }
         let header: Header = lines.read(&header)?;
         let (mut turns, mut notes) = (Vec::new(), Vec::new());
+        let mut note_bytes = 0;
         while let Some(line) = lines.next()? {
             match lines.read(&line)? {
                 Line::Turn(turn) => turns.push(*turn),
-                Line::Note(note) => notes.push(note),
+                Line::Note(note) => {
+                    note_bytes += note.get().len() as u64;
+                    if note_bytes > MAX_NOTES {
+                        return Err(lines.too_large());
+                    }
+                    notes.push(lines.read(note.get().as_bytes())?);
+                }
             }
         }
         Ok(Self {
@@ -156,7 +171,7 @@ impl Recording {
 
     /// Returns the session before the first recorded turn, ready to replay.
     ///
-    /// `sandbox` must have the packages of the recording, and no mounts.
+    /// `sandbox` must have the packages of the recording, and no mounts. Its limits hold, whatever the recording says.
     ///
     /// # Errors
     ///
@@ -178,8 +193,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// As [`Recording::start`]; [`SandboxError::Differs`] for the first turn whose output, memory or calls differ from the
-    /// recorded ones.
+    /// As [`Recording::start`] and [`Replay::next`].
     pub async fn replay(&self, sandbox: &Sandbox) -> Result<Vec<Execution>, SandboxError> {
         let mut replay = self.start(sandbox)?;
         let mut executions = Vec::with_capacity(self.turns.len());
@@ -202,7 +216,9 @@ impl Replay {
     ///
     /// # Errors
     ///
-    /// Returns [`SandboxError::Differs`] if its output, memory or calls differ from the recorded ones.
+    /// Returns [`SandboxError::Differs`] if its output, memory or calls differ from the recorded ones;
+    /// [`SandboxError::NeedsMore`] if its recorded limits or its fuel are above the limits of the sandbox, or if it does
+    /// not end within the wall time.
     pub async fn next(&mut self, options: TurnOptions) -> Result<Option<Execution>, SandboxError> {
         let Some(turn) = self.turns.get(self.next) else {
             return Ok(None);
@@ -229,6 +245,7 @@ struct Lines<'a> {
     from: BufReader<File>,
     path: &'a Path,
     number: usize,
+    bytes: u64,
 }
 
 impl Lines<'_> {
@@ -238,16 +255,19 @@ impl Lines<'_> {
         let mut from = std::io::Read::take(&mut self.from, MAX_LINE);
         (from.read_until(b'\n', &mut line)).map_err(|e| SandboxError::io("read", self.path, e))?;
         self.number += 1;
-        if line.len() as u64 >= MAX_LINE || self.number > MAX_LINES {
-            return Err(SandboxError::recording(
-                self.path,
-                "it is larger than a recording can be",
-            ));
+        self.bytes += line.len() as u64;
+        let is_too_large = line.len() as u64 >= MAX_LINE || self.bytes > MAX_FILE;
+        if is_too_large || self.number > MAX_LINES {
+            return Err(self.too_large());
         }
         Ok((line.pop() == Some(b'\n')).then_some(line))
     }
 
-    fn read<T: serde::de::DeserializeOwned>(&self, line: &[u8]) -> Result<T, SandboxError> {
+    fn too_large(&self) -> SandboxError {
+        SandboxError::recording(self.path, "it is larger than a recording can be")
+    }
+
+    fn read<'a, T: Deserialize<'a>>(&self, line: &'a [u8]) -> Result<T, SandboxError> {
         serde_json::from_slice(line).map_err(|e| {
             SandboxError::recording(self.path, &format!("line {} is damaged: {e}", self.number))
         })

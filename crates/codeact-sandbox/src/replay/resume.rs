@@ -1,7 +1,7 @@
 //! Resumes a suspended turn.
 
 use crate::error::SandboxError;
-use crate::journal::{Call, Entry};
+use crate::journal::Call;
 use crate::replay::suspended::SuspendedTurn;
 use crate::sandbox::Sandbox;
 use crate::session::execution::Execution;
@@ -15,11 +15,12 @@ impl SuspendedTurn {
     /// The turn runs again from its start with its journal. At the open request it gets `response`, and goes on. The
     /// execution also has the output before the request.
     ///
-    /// `sandbox` must have the mounts and packages of the suspended turn.
+    /// `sandbox` must have the mounts and packages of the suspended turn. Its limits hold, whatever the turn says.
     ///
     /// # Errors
     ///
-    /// As [`Snapshot::load`](crate::Snapshot::load) and [`Session::run`].
+    /// As [`Snapshot::load`](crate::Snapshot::load) and [`Session::run`]; [`SandboxError::NeedsMore`] if the limits of
+    /// the turn are above those of `sandbox`; [`SandboxError::Differs`] if it does not make the same calls again.
     pub async fn resume(
         &self,
         sandbox: &Sandbox,
@@ -45,12 +46,11 @@ impl SuspendedTurn {
         let call = Call::Ask {
             request: self.data.request.clone(),
         };
-        let mut journal = self.data.journal.clone();
-        journal.extend(Entry::new(call, &response));
-        let last_time = journal.iter().rev().find(|e| e.call == Call::Monotonic);
-        let last_time = last_time.and_then(|entry| serde_json::from_str(entry.answer.get()).ok());
+        let Some(journal) = self.data.journal.with(call, &response) else {
+            return Err(SandboxError::setting("the response cannot be recorded"));
+        };
         let session = self.data.start.session(sandbox)?;
-        let session = session.resuming(journal, last_time.unwrap_or(0));
+        let session = session.resuming(journal);
         let turn = Turn::from_spec(self.data.spec.clone(), TurnOptions::default());
         Ok((session, turn))
     }

@@ -13,8 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::error::SandboxError;
-use crate::journal::{Entry, Journal};
-use crate::replay::entries::{pack, unpack};
+use crate::journal::{Entries, Journal};
 use crate::replay::header::Header;
 use crate::session::turn::TurnSpec;
 
@@ -57,8 +56,7 @@ pub struct SuspendedTurn {
 pub(crate) struct Data {
     pub(crate) start: Header,
     pub(crate) spec: TurnSpec,
-    #[serde(serialize_with = "pack", deserialize_with = "unpack")]
-    pub(crate) journal: Vec<Entry>,
+    pub(crate) journal: Entries,
     pub(crate) request: Value,
 }
 
@@ -84,7 +82,7 @@ impl SuspendedTurn {
         request: Value,
     ) -> Result<Self, SandboxError> {
         let Some(journal) = journal.take_entries() else {
-            let why = "the turn read too much from its mounts and stdin to be suspended";
+            let why = "the recorded input of the turn is too large, so that it cannot be suspended";
             return Err(SandboxError::setting(why));
         };
         let data = Data {
@@ -134,9 +132,11 @@ impl SuspendedTurn {
             turn: &*self.data,
             note: self.note.clone(),
         };
-        let bytes = serde_json::to_vec(&saved)
-            .map_err(|e| SandboxError::recording(path, &e.to_string()))?;
-        atomic_file::write(path, &bytes).map_err(|e| SandboxError::io("write", path, e))
+        // Written in pieces, because it can be as large as the memory.
+        let write = |to: &mut atomic_file::Writer| {
+            serde_json::to_writer(to, &saved).map_err(std::io::Error::from)
+        };
+        atomic_file::write_with(path, write, |e| e).map_err(|e| SandboxError::io("write", path, e))
     }
 
     /// Reads a file that [`SuspendedTurn::save`] has written. The file is untrusted.

@@ -6,7 +6,7 @@ use crate::error::SandboxError;
 use crate::fs::guest_file::GuestFile;
 use crate::fs::mount::{self, Changes, Mount};
 use crate::instance::slot::Slot;
-use crate::journal::Entry;
+use crate::journal::Entries;
 use crate::replay::header::{Header, VERSION};
 use crate::replay::mode::JournalMode;
 use crate::replay::recorded_turn::RecordedTurn;
@@ -14,7 +14,7 @@ use crate::replay::recorder::Recorder;
 use crate::session::context::SessionContext;
 use crate::session::execution::Execution;
 use crate::session::idle::{Checkpoint, IdleSession, lock};
-use crate::session::transaction::{Job, guest_files, run_turn};
+use crate::session::transaction::{Job, StartOfTurn, guest_files, run_turn};
 use crate::session::turn::Turn;
 use crate::snapshot::Snapshot;
 use crate::types::bytes::Bytes;
@@ -73,7 +73,7 @@ enum Journaling {
     /// The turns of a recording, and the number of those that were replayed.
     Replayed(Arc<[RecordedTurn]>, usize),
     /// The next turn replays these entries. Its further calls, and later turns, are live.
-    Resumed(Vec<Entry>),
+    Resumed(Entries),
 }
 
 impl Session {
@@ -177,18 +177,7 @@ impl Session {
 
     /// Returns the header of a recording that begins now.
     pub(crate) fn recording_header(&self, note: serde_json::Value) -> Result<Header, SandboxError> {
-        let grants = &self.context.grants;
-        let packages = (grants.packages.iter())
-            .map(|package| format!("{}=={}", package.name, package.version))
-            .collect();
-        Ok(Header {
-            codeact_recording: VERSION,
-            codeact: env!("CARGO_PKG_VERSION").to_owned(),
-            start: Bytes(self.checkpoint()?.to_bytes()?),
-            mounts: grants.mounts.iter().map(Mount::to_recorded).collect(),
-            packages,
-            note,
-        })
+        header(&self.checkpoint()?, note)
     }
 
     /// Makes the next turns replay `turns`.
@@ -197,15 +186,9 @@ impl Session {
         self
     }
 
-    /// Makes the next turn replay `entries` and then go on. `monotonic` is the last recorded reading of the monotonic
-    /// clock.
-    pub(crate) fn resuming(mut self, entries: Vec<Entry>, monotonic: u64) -> Self {
+    /// Makes the next turn replay `entries` and then go on.
+    pub(crate) fn resuming(mut self, entries: Entries) -> Self {
         self.journaling = Journaling::Resumed(entries);
-        lock(&self.idle)
-            .checkpoint
-            .state
-            .clock
-            .advance_to(monotonic);
         self
     }
 
@@ -302,12 +285,16 @@ impl Session {
         SandboxError,
     > {
         let may_suspend = (turn.options.input.as_ref()).is_some_and(InputHandler::may_suspend);
-        let start = match may_suspend {
-            true => Some(self.recording_header(serde_json::Value::Null)?),
+        let start: Option<StartOfTurn> = match may_suspend {
+            true => {
+                let snapshot = self.checkpoint()?;
+                Some(Box::new(move || header(&snapshot, serde_json::Value::Null)))
+            }
             false => None,
         };
         let journal_mode = self.journal_mode();
-        self.turns += 1;
+        // A snapshot from a file may have any number.
+        self.turns = self.turns.saturating_add(1);
         let job = Job {
             turn,
             number: self.turns,
@@ -321,6 +308,22 @@ impl Session {
         let (runtime, idle) = (self.context.runtime.clone(), self.idle.clone());
         Ok(async move { run_turn(&runtime, &idle, job).await })
     }
+}
+
+/// Returns the header of a recording that begins at `snapshot`.
+fn header(snapshot: &Snapshot, note: serde_json::Value) -> Result<Header, SandboxError> {
+    let grants = &snapshot.context.grants;
+    let packages = (grants.packages.iter())
+        .map(|package| format!("{}=={}", package.name, package.version))
+        .collect();
+    Ok(Header {
+        codeact_recording: VERSION,
+        codeact: env!("CARGO_PKG_VERSION").to_owned(),
+        start: Bytes(snapshot.to_bytes()?),
+        mounts: grants.mounts.iter().map(Mount::to_recorded).collect(),
+        packages,
+        note,
+    })
 }
 
 impl Drop for Session {

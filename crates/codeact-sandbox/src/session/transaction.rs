@@ -14,7 +14,7 @@ use crate::hostcall::{HostCalls, HostServices, TurnEnd, TurnFrame};
 use crate::instance::slot::{CallEnd, EntryPoint, Slot};
 use crate::journal::Journal;
 use crate::replay::header::Header;
-use crate::replay::mode::JournalMode;
+use crate::replay::mode::{JournalMode, TurnLimits};
 use crate::replay::suspended::SuspendedTurn;
 use crate::session::execution::{Execution, Outcome, Usage, Variable};
 use crate::session::idle::{IdleSession, lock, take_slot};
@@ -24,9 +24,13 @@ use crate::types::limits::Limits;
 use crate::types::output::Output;
 use crate::types::stdin::Stdin;
 use crate::types::toolbox::SharedToolbox;
+use crate::wasi::GuestState;
 
 /// Limit of the listed variables. The runner lists fewer.
 const MAX_VARIABLES: usize = 1000;
+
+/// Writes the session before a turn. Only a turn that is suspended needs it, and it can be as large as the memory.
+pub(crate) type StartOfTurn = Box<dyn FnOnce() -> Result<Header, SandboxError> + Send>;
 
 /// One turn, with its context from the session.
 pub(crate) struct Job {
@@ -36,8 +40,8 @@ pub(crate) struct Job {
     pub(crate) session_limits: Limits,
     pub(crate) site: Option<Arc<str>>,
     pub(crate) journal_mode: Option<JournalMode>,
-    /// The session before the turn, if the turn may be suspended.
-    pub(crate) start: Option<Header>,
+    /// Writes the session before the turn, if the turn may be suspended.
+    pub(crate) start: Option<StartOfTurn>,
     pub(crate) toolbox: Option<SharedToolbox>,
     /// Runtime of the caller, in which tools run.
     pub(crate) caller: Option<Handle>,
@@ -57,10 +61,9 @@ pub(crate) async fn run_turn(
     } = job.turn;
     let input_asks = options.input.is_some() && stdin.is_none();
     let asks = *spec.asks.get_or_insert(input_asks);
-    let limits = spec.limits.get_or_insert(job.session_limits).clone();
-    let (wall, fuel) = match &job.journal_mode {
-        Some(mode) => mode.budget(&limits),
-        None => (limits.wall, limits.fuel),
+    let TurnLimits { limits, wall, fuel } = match &job.journal_mode {
+        Some(mode) => mode.limits(job.number, &mut spec, &job.session_limits)?,
+        None => TurnLimits::live(spec.limits.get_or_insert(job.session_limits).clone()),
     };
     if let Some(mode) = &job.journal_mode {
         mode.expect(&spec)?;
@@ -72,6 +75,7 @@ pub(crate) async fn run_turn(
     let numbered = format!("<turn {}>", job.number);
     let frame = TurnFrame {
         code: &spec.code,
+        encoded: spec.encoded,
         name: spec.name.as_ref().unwrap_or(&numbered),
         argv: &spec.argv,
         env: &spec.env,
@@ -100,12 +104,16 @@ pub(crate) async fn run_turn(
         None => call.await?,
     };
     if let (Some(mode), Some(journal)) = (&job.journal_mode, &journal) {
-        ended = mode.ended(ended, journal)?;
+        ended = mode.ended(job.number, ended, journal, wall)?;
+        // The clock of a resumed turn goes on from its last recorded reading, also for the next turn.
+        (slot.host().wasi.state.clock).advance_to(journal.last_monotonic());
     }
     let interrupted = match &ended {
         CallEnd::Returned | CallEnd::Exited(_) => None,
         CallEnd::OutOfFuel | CallEnd::Trapped(_) | CallEnd::Stopped(_) => {
-            runtime.traceback(slot.memory(), &spec.code)
+            // The host does not decode: the guest's text has the lines.
+            let source = if spec.encoded { "" } else { &spec.code };
+            runtime.traceback(slot.memory(), source)
         }
     };
 
@@ -139,9 +147,12 @@ pub(crate) async fn run_turn(
         .map(|(name, kind, short)| Variable { name, kind, short })
         .collect();
     let suspended = match (services.suspended, job.start, &journal) {
-        (Some(request), Some(start), Some(journal)) if rolled_back => {
-            Some(SuspendedTurn::new(start, spec.clone(), journal, request)?)
-        }
+        (Some(request), Some(start), Some(journal)) if rolled_back => Some(SuspendedTurn::new(
+            start()?,
+            spec.clone(),
+            journal,
+            request,
+        )?),
         _ => None,
     };
     let (outcome, result, answer) = outcome(ended, report, &limits);
@@ -179,7 +190,8 @@ fn begin(slot: &mut Slot, limits: &Limits, watch: &Watch, events: EventSink, std
     let wasi = &mut host.wasi;
     wasi.state.tree.refresh_mounts();
     wasi.quota = Quota::from_limits(limits);
-    wasi.state.fds.begin_turn(limits.open_files);
+    let GuestState { fds, tree, .. } = &mut wasi.state;
+    fds.begin_turn(limits.open_files, tree);
     wasi.output = Output::new(limits.output, events);
     wasi.watch = watch.clone();
     if let Some(stdin) = stdin {

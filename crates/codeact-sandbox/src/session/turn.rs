@@ -9,6 +9,9 @@ use crate::types::limits::Limits;
 use crate::types::stdin::Stdin;
 use crate::types::user_input::InputHandler;
 
+/// Byte order mark of UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Python source, its surroundings and its limits. A string converts into a turn with every default: empty stdin, no
 /// arguments, no variables, the session's limits.
 ///
@@ -30,6 +33,9 @@ pub struct Turn {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TurnSpec {
     pub(crate) code: String,
+    /// True if each character of `code` is one byte of a source file that declares its encoding (PEP 263).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) encoded: bool,
     /// The file name in tracebacks; `None`: `<turn N>`.
     pub(crate) name: Option<String>,
     pub(crate) argv: Vec<String>,
@@ -109,6 +115,7 @@ impl Turn {
         Self {
             spec: TurnSpec {
                 code: code.into(),
+                encoded: false,
                 name: None,
                 argv: Vec::new(),
                 env: Vec::new(),
@@ -124,6 +131,26 @@ impl Turn {
             stdin: None,
             options: TurnOptions::default(),
         }
+    }
+
+    /// Returns a turn that runs the content of a source file, with every default. As in CPython, the file can declare
+    /// its encoding (PEP 263); without a declaration it is UTF-8, with or without a byte order mark.
+    ///
+    /// Returns `None` if the file declares no encoding and is not UTF-8.
+    pub fn from_file_content(content: &[u8]) -> Option<Self> {
+        if !declares_encoding(content) {
+            let text = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
+            return Some(Self::new(std::str::from_utf8(text).ok()?));
+        }
+        // The guest has Python's codecs and decodes it.
+        let mut turn = Self::new(
+            content
+                .iter()
+                .map(|byte| char::from(*byte))
+                .collect::<String>(),
+        );
+        turn.spec.encoded = true;
+        Some(turn)
     }
 
     /// Returns the turn of `spec`, for a replay.
@@ -251,6 +278,44 @@ impl Turn {
     }
 }
 
+/// Returns true if a comment in the first two lines of `content` declares an encoding other than UTF-8, as PEP 263
+/// specifies.
+fn declares_encoding(content: &[u8]) -> bool {
+    let content = content.strip_prefix(BYTE_ORDER_MARK).unwrap_or(content);
+    let lines = (content.split(|byte| *byte == b'\n')).flat_map(|line| {
+        line.strip_suffix(b"\r")
+            .unwrap_or(line)
+            .split(|b| *b == b'\r')
+    });
+    for line in lines.take(2) {
+        let Some(comment) = line.trim_ascii_start().strip_prefix(b"#") else {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            return false;
+        };
+        if let Some(name) = declared_encoding(comment) {
+            return !matches!(name.to_ascii_lowercase().as_slice(), b"utf-8" | b"utf8");
+        }
+    }
+    false
+}
+
+/// Returns the encoding that a comment declares with `coding:` or `coding=`.
+fn declared_encoding(comment: &[u8]) -> Option<&[u8]> {
+    let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    (0..comment.len()).find_map(|at| {
+        let rest = comment[at..].strip_prefix(b"coding")?;
+        let (b':' | b'=', name) = rest.split_first()? else {
+            return None;
+        };
+        let name = name.trim_ascii_start();
+        let end = name.iter().position(|byte| !is_name(byte));
+        let name = &name[..end.unwrap_or(name.len())];
+        (!name.is_empty()).then_some(name)
+    })
+}
+
 impl From<&str> for Turn {
     fn from(code: &str) -> Self {
         Self::new(code)
@@ -260,5 +325,41 @@ impl From<&str> for Turn {
 impl From<String> for Turn {
     fn from(code: String) -> Self {
         Self::new(code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn encodings_are_declared_in_a_comment_of_the_first_two_lines() {
+        for declared in [
+            "# -*- coding: latin-1 -*-\n",
+            "#!/usr/bin/python\n# vim: set fileencoding=cp1252 :\n",
+            "\n  # coding:koi8-r",
+            "# coding \r\n# coding=latin-1",
+            "# old\r# coding=latin-1\rx = 1",
+        ] {
+            assert!(declares_encoding(declared.as_bytes()), "{declared}");
+        }
+        for undeclared in [
+            "",
+            "x = 1\n# coding: latin-1",
+            "\n\n# coding: latin-1",
+            "# coding: utf-8\n# coding: latin-1",
+            "# encoding of files",
+            "coding = 1",
+            "'# coding: latin-1'",
+        ] {
+            assert!(!declares_encoding(undeclared.as_bytes()), "{undeclared}");
+        }
+    }
+
+    #[test]
+    fn a_file_without_a_declaration_is_utf_8() {
+        let turn = Turn::from_file_content(b"\xEF\xBB\xBFx = '\xC3\xA9'").unwrap();
+        assert_eq!(turn.code(), "x = 'é'");
+        assert!(Turn::from_file_content(b"x = '\xE9'").is_none());
     }
 }

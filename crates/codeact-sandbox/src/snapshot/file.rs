@@ -28,7 +28,7 @@ use crate::wasi::{FdData, GuestState};
 
 const MAGIC: &[u8; 16] = b"CODEACT SNAPSHOT";
 /// Incremented if the format changes.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Maximum length of the head, in bytes. It is enough for some hundred thousand files and pages.
 const MAX_HEAD_BYTES: u64 = 64 << 20;
 /// Compression level of zstd. It is low because a session is saved after each turn.
@@ -41,6 +41,8 @@ pub(super) const HASH_BYTES: usize = 32;
 struct Head {
     /// Hash of the pack.
     pack: String,
+    /// Version of codeact.
+    codeact: String,
     /// Hash of the base image.
     image: String,
     /// Hash of the base snapshot, if this one is incremental.
@@ -105,6 +107,7 @@ pub(super) fn write(
     let position = state.rng.get_word_pos();
     let head = Head {
         pack: runtime.pack.hash(),
+        codeact: env!("CARGO_PKG_VERSION").to_owned(),
         image: runtime.image_id()?,
         over: over.map(|over| over.hash),
         turns: snapshot.turns,
@@ -249,25 +252,12 @@ fn check_compatible(
     context: &SessionContext,
 ) -> Result<Result<(), SandboxError>, String> {
     let runtime = &context.runtime;
-    if head.pack != runtime.pack.hash() {
-        return Err(format!(
-            "it was made with another build of Python (pack {}, installed is {}); install that pack, or \
-             load the snapshot where it was made",
-            short(&head.pack),
-            short(&runtime.pack.hash())
-        ));
-    }
     let image = match runtime.image_id() {
         Ok(image) => image,
         Err(e) => return Ok(Err(e)),
     };
-    if head.image != image {
-        return Err(format!(
-            "it is based on another base image ({}, installed is {}); it was made by another version of \
-             codeact",
-            short(&head.image),
-            short(&image)
-        ));
+    if let Some(difference) = base_difference(head, &runtime.pack.hash(), &image) {
+        return Err(difference);
     }
     let len = head.memory_len as u64;
     if len != 0 && (len < runtime.image.len() as u64 || !len.is_multiple_of(PAGE as u64)) {
@@ -281,6 +271,36 @@ fn check_compatible(
         ));
     }
     Ok(Ok(()))
+}
+
+/// Describes the difference between the base of a snapshot and the base here, a pack and an image; `None` if the
+/// snapshot can be used.
+fn base_difference(head: &Head, pack: &str, image: &str) -> Option<String> {
+    let here = env!("CARGO_PKG_VERSION");
+    let other =
+        |name: &str, made: &str, here: &str| format!("its {name} is {made}, here it is {here}");
+    if head.pack != pack {
+        let pack = other("pack", short(&head.pack), short(pack));
+        let advice = "install that pack, or load the snapshot where it was made";
+        return Some(format!(
+            "it was made with another build of Python: {pack}; {advice}"
+        ));
+    }
+    if head.image == image {
+        return None;
+    }
+    let image = other("base image", short(&head.image), short(image));
+    Some(match head.codeact == here {
+        false => {
+            let version = other("version of codeact", &head.codeact, here);
+            format!("it was made by another version: {version}, and {image}; the pack is the same")
+        }
+        true => format!(
+            "{image}, although pack {} and version {here} are the same: one of the two programs was built from other \
+             sources, or its base image is damaged; reinstall the pack to make it again",
+            short(pack)
+        ),
+    })
 }
 
 fn short(hash: &str) -> &str {

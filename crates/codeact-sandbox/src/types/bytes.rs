@@ -1,6 +1,7 @@
 //! Bytes in JSON files.
 
 use base64::Engine;
+use base64::display::Base64Display;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -10,7 +11,7 @@ pub(crate) struct Bytes(pub(crate) Vec<u8>);
 
 impl Serialize for Bytes {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        STANDARD.encode(&self.0).serialize(to)
+        to.collect_str(&Base64Display::new(&self.0, &STANDARD))
     }
 }
 

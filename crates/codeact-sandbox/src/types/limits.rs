@@ -1,8 +1,11 @@
 //! Limits of a turn. Each has a default, so nothing is unbounded by omission.
 
+use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use codeact_base::LimitName;
 
 /// Limits of one turn; those of memory and files also of its session. The host enforces all of them.
 ///
@@ -112,6 +115,96 @@ impl Limits {
     pub fn with_open_files(mut self, open_files: u64) -> Self {
         self.open_files = open_files;
         self
+    }
+}
+
+impl Limits {
+    /// Returns the limits of these that are above those of `allowed`. Wall time and fuel are not compared: they bound
+    /// how long the code runs, but do not change what it does.
+    pub(crate) fn above(&self, allowed: &Self) -> Vec<NeededLimit> {
+        use LimitName as Name;
+
+        let compared = [
+            (Name::Memory, self.memory, allowed.memory),
+            (Name::Output, self.output, allowed.output),
+            (Name::HostCalls, self.host_calls, allowed.host_calls),
+            (
+                Name::HostCallBytes,
+                self.host_call_bytes,
+                allowed.host_call_bytes,
+            ),
+            (Name::FileBytes, self.file_bytes, allowed.file_bytes),
+            (Name::Files, self.files, allowed.files),
+            (Name::OpenFiles, self.open_files, allowed.open_files),
+        ];
+        (compared.into_iter())
+            .filter(|(_, recorded, allowed)| recorded > allowed)
+            .map(|(name, recorded, allowed)| NeededLimit {
+                name,
+                needed: Some(recorded),
+                allowed,
+            })
+            .collect()
+    }
+}
+
+/// A limit of a session that is too small for a turn from a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NeededLimit {
+    /// The limit.
+    pub name: LimitName,
+    /// The recorded limit, or the recorded use of fuel; `None` for wall time, whose need is not known.
+    pub needed: Option<u64>,
+    /// The limit of the session; wall time in milliseconds.
+    pub allowed: u64,
+}
+
+impl NeededLimit {
+    /// Returns the need of a turn that used `used` units of fuel, if that is more than is allowed.
+    pub(crate) fn fuel(used: u64, allowed: &Limits) -> Option<Self> {
+        let allowed = allowed.fuel.filter(|allowed| used > *allowed)?;
+        Some(Self {
+            name: LimitName::Fuel,
+            needed: Some(used),
+            allowed,
+        })
+    }
+
+    /// Returns the need of a turn that did not end within `wall`.
+    pub(crate) fn wall(wall: Duration) -> Self {
+        Self {
+            name: LimitName::Wall,
+            needed: None,
+            allowed: u64::try_from(wall.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+impl fmt::Display for NeededLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            name,
+            needed,
+            allowed,
+        } = self;
+        match (name, needed) {
+            (LimitName::Wall, _) => {
+                let wall = Duration::from_millis(*allowed);
+                write!(f, "it has not ended after {wall:?} of wall time")
+            }
+            (LimitName::Fuel, Some(used)) => {
+                write!(f, "it used {used} units of fuel, and {allowed} are allowed")
+            }
+            (name, Some(recorded)) => {
+                let (recorded, allowed) = (name.amount(*recorded), name.amount(*allowed));
+                write!(
+                    f,
+                    "its limit of {name} is {recorded}, and {allowed} are allowed"
+                )
+            }
+            (name, None) => write!(f, "it needs more {name} than {}", name.amount(*allowed)),
+        }
     }
 }
 

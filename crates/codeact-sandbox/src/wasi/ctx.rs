@@ -1,7 +1,7 @@
 //! State of the WASI calls.
 
 use rand_chacha::ChaCha20Rng;
-use wasmtime::Memory;
+use wasmtime::{Caller, Global, Memory, Val};
 
 use crate::fs::vfs::{Quota, Tree};
 use crate::journal::{self, Call};
@@ -17,6 +17,26 @@ pub(crate) trait WasiView: Send + 'static {
     fn memory(&self) -> Option<Memory>;
     /// Returns the state of the WASI calls.
     fn wasi(&mut self) -> &mut WasiCtx;
+    /// Returns the global from which fuel is subtracted; `None` if the instance is not metered.
+    fn fuel_counter(&self) -> Option<Global> {
+        None
+    }
+}
+
+/// Work of the host that costs one unit of fuel, in bytes moved: as copying a block in the guest.
+const WORK_PER_FUEL: u64 = 4;
+
+/// Charges fuel for `work` of the host, in bytes moved. The guest checks its budget at its next meter point.
+///
+/// `work` must follow from the guest's calls and the answers in the journal only, because a replay uses the same fuel.
+pub(crate) fn charge_fuel<T: WasiView>(caller: &mut Caller<'_, T>, work: u64) {
+    let Some(counter) = caller.data().fuel_counter() else {
+        return;
+    };
+    let left = counter.get(&mut *caller).i64().unwrap_or_default();
+    let left = left.saturating_sub_unsigned(work.div_ceil(WORK_PER_FUEL));
+    // The counter is a mutable global of this type.
+    let _ = counter.set(caller, Val::I64(left));
 }
 
 /// State of the WASI calls of one instance: the state of the session, and the limits of the running turn.
@@ -41,8 +61,12 @@ impl WasiCtx {
     }
 
     /// Returns nanoseconds since an unspecified moment, recorded or replayed.
-    pub(crate) fn monotonic(&self) -> u64 {
-        let live = || self.state.clock.monotonic();
+    pub(crate) fn monotonic(&mut self) -> u64 {
+        let clock = &mut self.state.clock;
+        let live = || {
+            clock.advance_to(journal::last_monotonic());
+            clock.monotonic()
+        };
         journal::record_or_replay(|| Call::Monotonic, live).unwrap_or_default()
     }
 

@@ -27,6 +27,8 @@ pub(crate) enum Fd {
         append: bool,
         read: bool,
         write: bool,
+        /// Number of the open file description, if several descriptors share it: they have one position.
+        shared: Option<u64>,
     },
 }
 
@@ -141,17 +143,76 @@ impl Fds {
         Ok(at as u32)
     }
 
-    /// Opens a second descriptor on the same file or folder. Its position is separate.
+    /// Opens a second descriptor on the same file or folder. Descriptors of a file share their position.
     pub(crate) fn dup(&mut self, fd: u32, tree: &mut Tree) -> Result<u32> {
-        let copy = match self.get(fd)? {
+        self.check_limit()?;
+        let copy = self.share(fd)?;
+        self.open(copy, tree)
+    }
+
+    /// As [`Self::dup`], at the number `to`, which is closed first if it is open.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Errno::Badf`] if `to` is too high, and [`Errno::Notsup`] if it is a preopened folder.
+    pub(crate) fn dup_to(&mut self, fd: u32, to: u32, tree: &mut Tree) -> Result<u32> {
+        self.get(fd)?;
+        if fd == to {
+            return Ok(fd);
+        }
+        if u64::from(to) >= self.max {
+            return Err(Errno::Badf);
+        }
+        if self.get(to).is_ok() {
+            self.close(to, tree)?;
+        }
+        let copy = self.share(fd)?;
+        self.open_at(to, copy, tree)?;
+        Ok(to)
+    }
+
+    /// Returns a copy of `fd` that shares its position.
+    fn share(&mut self, fd: u32) -> Result<Fd> {
+        let next = 1 + self.numbers().max().unwrap_or(0);
+        Ok(match self.get_mut(fd)? {
             Fd::Dir { ino, .. } => Fd::Dir {
                 ino: *ino,
                 preopen: None,
                 listing: None,
             },
+            Fd::File { shared, .. } if shared.is_none() => {
+                *shared = Some(next);
+                self.get(fd)?.clone()
+            }
             other => other.clone(),
+        })
+    }
+
+    /// Returns the numbers of shared open file descriptions.
+    fn numbers(&self) -> impl Iterator<Item = u64> {
+        self.slots.iter().flatten().filter_map(|fd| match fd {
+            Fd::File { shared, .. } => *shared,
+            _ => None,
+        })
+    }
+
+    /// Sets the position of `fd` and of the descriptors that share it. Has no effect if it is no file.
+    pub(super) fn set_offset(&mut self, fd: u32, to: u64) -> Result<()> {
+        let Fd::File { offset, shared, .. } = self.get_mut(fd)? else {
+            return Ok(());
         };
-        self.open(copy, tree)
+        *offset = to;
+        let Some(number) = *shared else {
+            return Ok(());
+        };
+        for slot in self.slots.iter_mut().flatten() {
+            if let Fd::File { offset, shared, .. } = slot
+                && *shared == Some(number)
+            {
+                *offset = to;
+            }
+        }
+        Ok(())
     }
 
     /// # Errors
@@ -189,11 +250,15 @@ impl Fds {
         }
     }
 
-    /// Prepares a turn: sets the limit and reopens the streams that the last turn has closed.
-    pub(crate) fn begin_turn(&mut self, max: u64) {
+    /// Prepares a turn: sets the limit and reopens the streams that the last turn has closed, or replaced by a file.
+    pub(crate) fn begin_turn(&mut self, max: u64, tree: &mut Tree) {
         self.max = max;
-        for (fd, stream) in [Fd::Stdin, Fd::Stdout, Fd::Stderr].into_iter().enumerate() {
-            if let Some(slot @ None) = self.slots.get_mut(fd) {
+        for (fd, stream) in [(0, Fd::Stdin), (1, Fd::Stdout), (2, Fd::Stderr)] {
+            if matches!(self.get(fd), Ok(Fd::File { .. } | Fd::Dir { .. })) {
+                // It is no preopened folder, so this does not fail.
+                let _ = self.close(fd, tree);
+            }
+            if let Some(slot @ None) = self.slots.get_mut(fd as usize) {
                 *slot = Some(stream);
             }
         }

@@ -29,6 +29,9 @@ enum FdKind {
         append: bool,
         read: bool,
         write: bool,
+        /// Number of the open file description, if several descriptors share it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        shared: Option<u64>,
     },
 }
 
@@ -65,12 +68,14 @@ impl Fds {
                     append,
                     read,
                     write,
+                    shared,
                 }) => FdKind::File {
                     target: tree.fd_target(*ino)?,
                     offset: *offset,
                     append: *append,
                     read: *read,
                     write: *write,
+                    shared: *shared,
                 },
             };
             let fd = fd as u32;
@@ -120,6 +125,7 @@ impl Fds {
                     append,
                     read,
                     write,
+                    shared,
                 } => {
                     let ino = tree.find(&target, inos)?;
                     if tree.is_dir(ino) || offset > i64::MAX as u64 {
@@ -133,6 +139,8 @@ impl Fds {
                         append,
                         read,
                         write,
+                        // A number below this cannot overflow when the next one is chosen.
+                        shared: shared.filter(|number| *number < u64::MAX / 2),
                     }
                 }
             };

@@ -44,9 +44,7 @@ pub(super) fn read(
             ..
         } => {
             let total = read_file(memory, ctx, ino, offset, iovs, count)?;
-            if let Fd::File { offset, .. } = ctx.state.fds.get_mut(fd)? {
-                *offset += u64::from(total);
-            }
+            (ctx.state.fds).set_offset(fd, offset.saturating_add(total.into()))?;
             total
         }
         Fd::Dir { .. } => return Err(Errno::Isdir),
@@ -157,9 +155,7 @@ pub(super) fn write(
                 offset
             };
             let total = write_file(memory, ctx, ino, at, iovs, count)?;
-            if let Fd::File { offset, .. } = ctx.state.fds.get_mut(fd)? {
-                *offset = at + u64::from(total);
-            }
+            (ctx.state.fds).set_offset(fd, at.saturating_add(total.into()))?;
             total
         }
         _ => return Err(Errno::Badf),
@@ -264,9 +260,7 @@ pub(super) fn seek(
         .checked_add_signed(delta)
         .filter(|to| *to <= i64::MAX as u64)
         .ok_or(Errno::Inval)?;
-    if let Fd::File { offset, .. } = ctx.state.fds.get_mut(fd)? {
-        *offset = to;
-    }
+    ctx.state.fds.set_offset(fd, to)?;
     memory.write_u64(out, to)
 }
 

@@ -24,7 +24,7 @@ mod stat;
 mod time;
 
 pub(crate) use clock::Clock;
-pub(crate) use ctx::{GuestState, ProcessExit, WasiCtx, WasiView};
+pub(crate) use ctx::{GuestState, ProcessExit, WasiCtx, WasiView, charge_fuel};
 pub(crate) use fds::Fds;
 pub(crate) use fds_data::FdData;
 
@@ -55,12 +55,16 @@ fn call<T: WasiView>(
     let Some(memory) = caller.data().memory() else {
         return Ok(Errno::Fault as i32);
     };
-    let (bytes, data) = memory.data_and_store_mut(caller);
+    let (bytes, data) = memory.data_and_store_mut(&mut *caller);
     let ctx = data.wasi();
     let mut memory = GuestMemory::new(bytes);
     let result = f(&mut memory, ctx);
     let host_lookups = std::mem::take(&mut ctx.state.tree.host_lookups);
-    ctx.charge_work(CALL_COST + memory.work + host_lookups * HOST_LOOKUP_COST)?;
+    let work = CALL_COST + memory.work;
+    let stop = ctx.charge_work(work + host_lookups * HOST_LOOKUP_COST);
+    // Before the turn can be stopped, so that a replay is stopped at the same fuel.
+    charge_fuel(caller, work);
+    stop?;
     Ok(match result {
         Ok(()) => 0,
         Err(errno) => errno as i32,

@@ -83,6 +83,7 @@ pub(super) fn open(
         append: args.fdflags & fdflags::APPEND != 0,
         read,
         write,
+        shared: None,
     };
     let new = ctx.state.fds.open(new, tree)?;
     memory.write_u32(out, new)

@@ -62,7 +62,7 @@ struct Subscription {
 /// of the turn bounds it in any case.
 pub(super) fn poll_oneoff(
     memory: &mut GuestMemory,
-    ctx: &WasiCtx,
+    ctx: &mut WasiCtx,
     subscriptions: u32,
     events: u32,
     count: u32,
@@ -91,7 +91,7 @@ pub(super) fn poll_oneoff(
     Ok(wait.min(MAX_WAIT))
 }
 
-fn read_subscription(memory: &GuestMemory, ctx: &WasiCtx, at: u32) -> Result<Subscription> {
+fn read_subscription(memory: &GuestMemory, ctx: &mut WasiCtx, at: u32) -> Result<Subscription> {
     let eventtype = memory.read_u8(at.wrapping_add(subscription::TAG))?;
     let wait = match eventtype {
         eventtype::CLOCK => {

@@ -11,6 +11,11 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
+use super::messages::readable;
+
+/// Number of bytes that are read at once.
+const CHUNK_BYTES: usize = 8 << 10;
+
 /// State that both directions share.
 #[derive(Debug, Default)]
 pub(super) struct FlowState {
@@ -27,8 +32,8 @@ impl FlowState {
     }
 }
 
-/// Returns `read` and `write` with lines of at most `max` bytes. At most twice as many bytes are read while `write` is
-/// blocked.
+/// Returns `read` and `write` with lines of at most `max` bytes, each of which is replaced by `readable`. At most twice
+/// as many bytes are read while `write` is blocked.
 pub(super) fn bounded<R, W>(
     read: R,
     write: W,
@@ -37,7 +42,10 @@ pub(super) fn bounded<R, W>(
     let flow = Arc::<FlowState>::default();
     let reader = LineReader {
         inner: read,
-        line: 0,
+        line: Vec::new(),
+        ready: Vec::new(),
+        given: 0,
+        ended: false,
         ahead: 0,
         max,
         flow: flow.clone(),
@@ -52,8 +60,13 @@ pub(super) fn bounded<R, W>(
 /// Reader that enforces the limits.
 pub(super) struct LineReader<R> {
     inner: R,
-    /// Size of the incomplete line, in bytes.
-    line: usize,
+    /// The incomplete line.
+    line: Vec<u8>,
+    /// Complete lines, of which `given` bytes were read.
+    ready: Vec<u8>,
+    given: usize,
+    /// True after the end of `inner`.
+    ended: bool,
     /// Bytes that were read since the writer was blocked.
     ahead: usize,
     max: usize,
@@ -61,18 +74,20 @@ pub(super) struct LineReader<R> {
 }
 
 impl<R> LineReader<R> {
-    /// Counts `new` bytes. Returns the violated limit.
-    fn count(&mut self, new: &[u8]) -> Result<(), String> {
-        let mut longest = 0;
-        for (ends, part) in new.split(|b| *b == b'\n').enumerate() {
-            self.line = part.len() + if ends > 0 { 0 } else { self.line };
-            longest = longest.max(self.line);
-        }
-        if longest > self.max {
-            return Err(format!(
-                "it sent more than {} bytes in one message",
-                self.max
-            ));
+    /// Adds `new` bytes. Returns the violated limit.
+    fn receive(&mut self, new: &[u8]) -> Result<(), String> {
+        for part in new.split_inclusive(|b| *b == b'\n') {
+            let is_complete = part.ends_with(b"\n");
+            if self.line.len() + part.len() - usize::from(is_complete) > self.max {
+                return Err(format!(
+                    "it sent more than {} bytes in one message",
+                    self.max
+                ));
+            }
+            self.line.extend_from_slice(part);
+            if is_complete {
+                self.end_line();
+            }
         }
         self.ahead = match self.flow.blocked.load(Ordering::Relaxed) {
             true => self.ahead + new.len(),
@@ -83,6 +98,17 @@ impl<R> LineReader<R> {
             false => Ok(()),
         }
     }
+
+    fn end_line(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        match std::str::from_utf8(&line).ok().and_then(readable) {
+            Some(other) => {
+                self.ready.extend_from_slice(other.as_bytes());
+                self.ready.push(b'\n');
+            }
+            None => self.ready.extend_from_slice(&line),
+        }
+    }
 }
 
 impl<R: AsyncRead + Unpin> AsyncRead for LineReader<R> {
@@ -91,15 +117,28 @@ impl<R: AsyncRead + Unpin> AsyncRead for LineReader<R> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.inner).poll_read(cx, buf))?;
-        let counted = self.count(&buf.filled()[before..]);
-        Poll::Ready(counted.map_err(|why| {
-            // An error means that no bytes were read.
-            buf.set_filled(before);
-            let why = self.flow.error.get_or_init(|| why);
-            std::io::Error::new(std::io::ErrorKind::InvalidData, why.clone())
-        }))
+        loop {
+            let rest = self.ready.get(self.given..).unwrap_or_default();
+            if !rest.is_empty() || self.ended {
+                let count = rest.len().min(buf.remaining());
+                buf.put_slice(rest.get(..count).unwrap_or_default());
+                self.given += count;
+                return Poll::Ready(Ok(()));
+            }
+            self.ready.clear();
+            self.given = 0;
+            let mut chunk = [0; CHUNK_BYTES];
+            let mut chunk = ReadBuf::new(&mut chunk);
+            ready!(Pin::new(&mut self.inner).poll_read(cx, &mut chunk))?;
+            if chunk.filled().is_empty() {
+                self.ended = true;
+                self.end_line();
+            } else if let Err(why) = self.receive(chunk.filled()) {
+                let why = self.flow.error.get_or_init(|| why);
+                let error = std::io::Error::new(std::io::ErrorKind::InvalidData, why.clone());
+                return Poll::Ready(Err(error));
+            }
+        }
     }
 }
 

@@ -327,8 +327,8 @@ mod tests {
             "a_b() -> Any",
             "import_() -> Any",
             "q() -> Any",
-            "tool_() -> Any",
             "x.y() -> Any",
+            "é() -> Any",
         ];
         assert_eq!(signatures, expected);
         assert_eq!(refusals.len(), 4, "{refusals:?}");

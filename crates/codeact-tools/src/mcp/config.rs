@@ -4,13 +4,14 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use codeact_base::redact::Redactor;
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
 
-use crate::redact::Redactor;
-
 /// Smallest size of a redacted text, in bytes.
 const MIN_SECRET_BYTES: usize = 6;
+/// Smallest size of a redacted part of a header, in bytes.
+const MIN_TOKEN_BYTES: usize = 8;
 
 /// Address of an MCP server, and optionally its namespace.
 ///
@@ -114,19 +115,32 @@ impl ServerSpec {
         }
     }
 
-    /// Returns `text` without the secrets in the address of the server.
+    /// Returns `text` without the secrets in the address and the headers of the server.
     pub(super) fn redact(&self, text: &str) -> String {
+        match self.redactor() {
+            Some(redactor) => redactor.text(text).into_owned(),
+            None => text.to_owned(),
+        }
+    }
+
+    /// Returns a redactor of the secrets in the address and the headers of the server, which it can repeat; `None` for
+    /// a program.
+    pub(super) fn redactor(&self) -> Option<Redactor> {
         let Transport::Http { url, headers } = &self.transport else {
-            return text.to_owned();
+            return None;
         };
         let query = url.query().unwrap_or_default();
-        let values = headers.iter().filter_map(|(_, value)| value.to_str().ok());
-        let secrets = values.chain([query, url.password().unwrap_or_default()]);
+        let values = || headers.iter().filter_map(|(_, value)| value.to_str().ok());
+        // A token without its scheme, as in `Bearer TOKEN`.
+        let tokens = values().filter_map(|value| Some(value.rsplit_once(' ')?.1));
+        let tokens = tokens.filter(|token| token.len() >= MIN_TOKEN_BYTES);
+        let secrets = values().chain([query, url.password().unwrap_or_default()]);
         // Shorter texts occur by chance.
         let secrets = secrets.filter(|secret| secret.len() >= MIN_SECRET_BYTES);
+        let secrets = secrets.chain(tokens);
         let secrets = secrets.map(|secret| (secret.to_owned(), "***".to_owned()));
         let whole = (url.as_str().to_owned(), public(url));
-        Redactor::new(std::iter::once(whole).chain(secrets)).replace(text)
+        Some(Redactor::new(std::iter::once(whole).chain(secrets)))
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 
 use super::bounded::{FlowState, bounded};
 use super::config::{ServerSpec, Transport};
+use super::http::CheckedClient;
 use super::process::Child;
 
 /// Largest size of a message of a server, in bytes.
@@ -148,7 +149,8 @@ impl Link {
                     .max_json_response_size(MAX_MESSAGE_BYTES)
                     .custom_headers(headers.iter().cloned().collect());
                 config.retry_config = Arc::new(backoff);
-                let transport = StreamableHttpClientTransport::with_client(http, config);
+                let transport =
+                    StreamableHttpClientTransport::with_client(CheckedClient(http), config);
                 let opened = timeout_at(deadline, rmcp::serve_client(handler, transport)).await;
                 match opened {
                     Ok(Ok(service)) => (service, None),

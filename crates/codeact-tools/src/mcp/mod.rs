@@ -6,7 +6,7 @@
 //! `tools`, as in `tools.github.search_issues(…)`, with two more functions for its resources.
 //!
 //! `link` is one connection, over `process` and `bounded`, which prevent a server from outliving its host or exhausting
-//! its memory. `catalog` makes tools of a server's list, and `content` converts results. `server` makes the calls, and
+//! its memory, and `messages`, which replaces responses that cannot be read. `catalog` makes tools of a server's list, and `content` converts results. `server` makes the calls, and
 //! reconnects if the server has exited. `supervisor` watches a connection and refreshes a changed list.
 //!
 //! The behaviour of a server is never an error of the host. An unreachable server is a namespace without tools, with a
@@ -18,7 +18,9 @@ mod catalog;
 mod config;
 mod content;
 mod file;
+mod http;
 mod link;
+mod messages;
 mod options;
 mod process;
 mod server;

@@ -26,6 +26,7 @@ use crate::names::{ToolMap, free_namespace};
 use crate::source::{BoxFuture, ToolSource};
 use crate::tool::{Tool, ToolFailure};
 use codeact_base::event::{Event, EventSink, ServerState};
+use codeact_base::redact::Redactor;
 use codeact_sandbox::Payload;
 
 /// Largest number of reconnections without a response between them.
@@ -40,6 +41,8 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 /// An MCP server, connected or not.
 pub(super) struct Server {
     spec: ServerSpec,
+    /// Removes the secrets of its address and headers from its responses.
+    redactor: Option<Redactor>,
     options: ServerOptions,
     events: EventSink,
     /// Runtime of the connections. Calls are also polled in other threads.
@@ -108,15 +111,15 @@ impl CallTarget for Server {
         args: Map<String, Value>,
         wrapped: bool,
     ) -> BoxFuture<Result<Payload, ToolFailure>> {
-        Box::pin(async move { self.call_tool(&tool, args, wrapped).await })
+        Box::pin(async move { self.redacted(self.call_tool(&tool, args, wrapped).await) })
     }
 
     fn resources(self: Arc<Self>) -> BoxFuture<Result<Payload, ToolFailure>> {
-        Box::pin(async move { self.list_resources().await })
+        Box::pin(async move { self.redacted(self.list_resources().await) })
     }
 
     fn resource(self: Arc<Self>, uri: String) -> BoxFuture<Result<Payload, ToolFailure>> {
-        Box::pin(async move { self.read_resource(&uri).await })
+        Box::pin(async move { self.redacted(self.read_resource(&uri).await) })
     }
 }
 
@@ -128,6 +131,7 @@ impl Server {
         events: EventSink,
     ) -> Self {
         Self {
+            redactor: spec.redactor(),
             spec,
             options,
             events,
@@ -315,6 +319,21 @@ impl Server {
     fn reset_reconnects(&self) {
         let reset = |count| (count != CLOSED).then_some(0);
         let _ = (self.reconnects).fetch_update(Ordering::Relaxed, Ordering::Relaxed, reset);
+    }
+
+    /// Returns `reply` without the secrets of the server's address and headers.
+    fn redacted(&self, reply: Result<Payload, ToolFailure>) -> Result<Payload, ToolFailure> {
+        let Some(redactor) = &self.redactor else {
+            return reply;
+        };
+        let text = |text: &str| redactor.text(text).into_owned();
+        match reply {
+            Ok(payload) => Ok(payload.map_text(&text, &|bytes| redactor.bytes(bytes))),
+            Err(failure) => Err(ToolFailure {
+                message: text(&failure.message),
+                ..failure
+            }),
+        }
     }
 
     fn failure(&self, why: &str) -> ToolFailure {

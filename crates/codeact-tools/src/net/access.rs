@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use codeact_base::redact::Redactor;
 use codeact_sandbox::{ToolCall, ToolReply};
 
 use super::client::Connections;
 use super::rules::HostRule;
 use super::{Network, calls};
-use crate::redact::Redactor;
 use crate::source::{BoxFuture, NetworkAccess, OpenNetwork};
 use crate::tools::Tools;
 

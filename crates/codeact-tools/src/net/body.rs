@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use codeact_base::redact::RedactorStream;
 use reqwest::header::{CONTENT_ENCODING, HeaderName, TRANSFER_ENCODING};
 use reqwest::{Response, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
@@ -10,7 +11,6 @@ use tokio::time::{Instant, timeout_at};
 
 use super::context::HttpLimits;
 use super::failure::HttpFailure;
-use crate::redact::RedactorStream;
 
 /// A part of a body.
 #[derive(Clone, Debug, PartialEq, Eq)]

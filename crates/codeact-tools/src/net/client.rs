@@ -24,6 +24,23 @@ const IDLE_TIME: Duration = Duration::from_secs(15);
 /// Largest number of hosts with idle connections, for each port and scheme.
 const MAX_IDLE_HOSTS: usize = 32;
 
+/// Headers with the size or a digest of a body (RFC 9110, section 14.4; RFC 9530; RFC 3230; RFC 1864).
+const DESCRIBING: [&str; 5] = [
+    "content-range",
+    "content-digest",
+    "repr-digest",
+    "digest",
+    "content-md5",
+];
+
+/// Properties of a request that decide which headers of its response are hidden.
+#[derive(Clone, Copy)]
+struct Hidden {
+    is_head: bool,
+    /// True if the response may contain secrets.
+    plain: bool,
+}
+
 /// The head of a response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HttpResponse {
@@ -161,19 +178,20 @@ impl Connections {
             Err(_) => return Err(HttpFailure::timeout(&host, "did not answer", wait)),
         };
         check(&response, &host, plain && !is_head)?;
-        self.register(response, is_head, host, permit)
+        let hides = Hidden { is_head, plain };
+        self.register(response, hides, host, permit)
     }
 
     /// Assigns a number to the response, and returns its head.
     fn register(
         &self,
         response: Response,
-        is_head: bool,
+        hides: Hidden,
         host: String,
         permit: OwnedSemaphorePermit,
     ) -> Result<HttpResponse, HttpFailure> {
         let status = response.status();
-        let headers = self.headers(response.headers(), is_head);
+        let headers = self.headers(response.headers(), hides);
         let body = Body::new(response, host, self.context.redactor.stream(), permit);
         let mut table = self.table();
         let number = table.last.checked_add(1);
@@ -191,14 +209,17 @@ impl Connections {
     }
 
     /// Returns the headers for the guest, without secrets.
-    fn headers(&self, headers: &HeaderMap, is_head: bool) -> Vec<(String, String)> {
+    fn headers(&self, headers: &HeaderMap, hides: Hidden) -> Vec<(String, String)> {
         let redactor = &self.context.redactor;
-        // Removing a secret from a body changes its length.
-        let exact = is_head || self.context.secrets.is_empty();
+        let Hidden { is_head, plain } = hides;
+        // Removing a secret from a body changes its length. The length of a response with a secret shows that of the
+        // secret, and its digest could confirm any number of guesses without further requests.
+        let exact = self.context.secrets.is_empty() || (is_head && !plain);
         headers
             .iter()
             .filter(|(name, _)| match *name {
                 name if *name == CONTENT_LENGTH => exact,
+                name if plain && DESCRIBING.contains(&name.as_str()) => false,
                 name => !request::is_hop(name) && !self.context.has_secret_in_name(name.as_str()),
             })
             .map(|(name, value)| {

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::encoding::all_encodings;
+use codeact_base::redact::Redactor;
+
 use super::resolve::Lookup;
 use super::rules::HostRule;
 use super::secrets::Secret;
-use crate::redact::Redactor;
 
 /// Limits of the requests of a turn. hyper limits the head of a response: 100 headers and about 400 KiB.
 #[derive(Clone, Debug)]
@@ -83,11 +83,8 @@ impl NetworkContext {
     }
 }
 
-/// Returns a redactor that replaces each secret, in all encodings, by its placeholder.
+/// Returns a redactor that replaces each secret by its placeholder.
 pub(super) fn redactor(secrets: &[Secret]) -> Redactor {
-    Redactor::new(secrets.iter().flat_map(|secret| {
-        let placeholder = secret.placeholder();
-        (all_encodings(secret.value()).into_iter())
-            .map(move |encoded| (encoded, placeholder.clone()))
-    }))
+    let pair = |secret: &Secret| (secret.value().to_owned(), secret.placeholder());
+    Redactor::new(secrets.iter().map(pair))
 }

@@ -4,7 +4,7 @@
 //! [rule](HostRule) names (`rules`), only at allowed addresses (`resolve`), without headers that belong to the host
 //! (`request`), and within limits (`context`). The host follows no redirects. Libraries in the guest do so with a new
 //! request, which is checked again. A [`Secret`] is inserted into requests (`secrets`) and removed from responses
-//! (`crate::redact`). `client` makes the requests of a turn, and `calls` decodes the calls of the guest.
+//! (`codeact_base::redact`). `client` makes the requests of a turn, and `calls` decodes the calls of the guest.
 
 mod access;
 mod body;
@@ -24,14 +24,14 @@ mod tests;
 use std::fmt;
 use std::sync::Arc;
 
+use codeact_base::redact::Redactor;
+
 pub use rules::{BadRule, HostRule};
 pub use secrets::{BadSecret, Secret};
 
 use client::Connections;
 use context::{HttpLimits, NetworkContext};
 use resolve::{Lookup, SystemLookup};
-
-use crate::redact::Redactor;
 
 /// Granted access to the network: the hosts that code may reach, and the secrets that it may use there.
 ///

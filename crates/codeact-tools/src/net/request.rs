@@ -6,14 +6,14 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER,
+    ACCEPT_ENCODING, CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RANGE, TE, TRAILER,
 };
 use reqwest::{Method, Url};
 
 use super::context::NetworkContext;
 use super::encoding::Encoding;
 use super::failure::HttpFailure;
-use super::secrets::{Substitution, TooLong};
+use super::secrets::{NotInserted, Substitution};
 use super::{resolve, rules};
 
 /// Headers of a connection rather than of a message (RFC 9110, section 7.6.1), and of the length of a body, which the
@@ -50,7 +50,7 @@ pub(super) struct PreparedRequest {
     /// Host, for the check of rules and for messages.
     pub(super) host: String,
     pub(super) port: u16,
-    /// True if the response must not be compressed, because it may contain secrets.
+    /// True if the response may contain secrets: it must not be compressed, and its length and digests are hidden.
     pub(super) plain: bool,
 }
 
@@ -102,6 +102,13 @@ pub(super) fn prepare(
         )));
     }
     if prepared.plain {
+        if prepared.headers.contains_key(RANGE) {
+            return Err(HttpFailure::denied(format!(
+                "a part of a response (the header Range) is not requested from {}, because a secret could not be \
+                 found in a part of it; request all of it",
+                prepared.host
+            )));
+        }
         // Secrets cannot be found in a compressed response.
         let identity = HeaderValue::from_static("identity");
         prepared.headers.insert(ACCEPT_ENCODING, identity);
@@ -212,11 +219,11 @@ fn insert_secrets(
     let limits = &context.limits;
     let mut any = false;
 
-    let too_long = |_| too_large("the URL with its secrets in bytes", limits.url);
+    let too_long = || too_large("the URL with its secrets in bytes", limits.url);
     let path = prepared.url.path().as_bytes();
     if let Some(path) = secrets
         .insert(path, Encoding::Path, limits.url)
-        .map_err(too_long)?
+        .map_err(|e| not_inserted(e, too_long))?
     {
         prepared.url.set_path(&String::from_utf8_lossy(&path));
         any = true;
@@ -224,14 +231,14 @@ fn insert_secrets(
     let query = prepared.url.query().unwrap_or("").as_bytes();
     if let Some(query) = secrets
         .insert(query, Encoding::Query, limits.url)
-        .map_err(too_long)?
+        .map_err(|e| not_inserted(e, too_long))?
     {
         let query = String::from_utf8_lossy(&query).into_owned();
         prepared.url.set_query(Some(&query));
         any = true;
     }
     if any && prepared.url.as_str().len() > limits.url {
-        return Err(too_long(TooLong));
+        return Err(too_long());
     }
 
     let max = limits.header_bytes;
@@ -239,7 +246,7 @@ fn insert_secrets(
     let mut bytes = 0;
     for (name, value) in prepared.headers.iter_mut() {
         let inserted = secrets.insert_in_header(name.as_str(), value.as_bytes(), max);
-        if let Some(inserted) = inserted.map_err(|_| too_long())? {
+        if let Some(inserted) = inserted.map_err(|e| not_inserted(e, too_long))? {
             *value = HeaderValue::from_bytes(&inserted).map_err(|_| {
                 HttpFailure::protocol(format!("the header {name} cannot contain that secret"))
             })?;
@@ -253,15 +260,27 @@ fn insert_secrets(
     }
 
     let max = limits.request_body;
+    let too_long = || too_large("the body with its secrets in bytes", max);
     let encoding = body_encoding(&prepared.headers);
     let inserted = secrets
         .insert(&prepared.body, encoding, max)
-        .map_err(|_| too_large("the body with its secrets in bytes", max))?;
+        .map_err(|e| not_inserted(e, too_long))?;
     if let Some(body) = inserted {
         prepared.body = body;
         any = true;
     }
     Ok(any)
+}
+
+/// Returns the failure of an insertion.
+fn not_inserted(why: NotInserted, too_long: impl Fn() -> HttpFailure) -> HttpFailure {
+    match why {
+        NotInserted::TooLong => too_long(),
+        NotInserted::InEscape => HttpFailure::denied(
+            "a secret is not inserted after an incomplete escape such as `\\` or `%4`, which would change its first \
+             characters; remove the escape",
+        ),
+    }
 }
 
 /// Returns the encoding of values in the body.

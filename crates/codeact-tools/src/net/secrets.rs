@@ -22,6 +22,8 @@ const MIN_VALUE_BYTES: usize = 8;
 const MAX_VALUE_BYTES: usize = 4096;
 /// Largest size of a name, in bytes.
 const MAX_NAME_BYTES: usize = 64;
+/// Largest number of digits of an incomplete escape: `\U0001f98`.
+const MAX_ESCAPE_DIGITS: usize = 7;
 
 /// A secret that the code can use, and of which it sees a placeholder only.
 ///
@@ -165,8 +167,14 @@ impl Drop for Value {
     }
 }
 
-/// The text with its secrets exceeds the limit.
-pub(super) struct TooLong;
+/// Reason why secrets are not inserted.
+pub(super) enum NotInserted {
+    /// The text with its secrets exceeds the limit.
+    TooLong,
+    /// A placeholder is inside an escape. The server would read the first characters of the value as a part of it, and
+    /// return the others.
+    InEscape,
+}
 
 /// Inserts the secrets of one request.
 pub(super) struct Substitution<'a> {
@@ -195,7 +203,7 @@ impl<'a> Substitution<'a> {
         text: &[u8],
         encoding: Encoding,
         max: usize,
-    ) -> Result<Option<Vec<u8>>, TooLong> {
+    ) -> Result<Option<Vec<u8>>, NotInserted> {
         if self.secrets.is_empty() {
             return Ok(None);
         }
@@ -215,12 +223,16 @@ impl<'a> Substitution<'a> {
             if !secret.is_for(self.host, self.port) {
                 continue;
             }
+            if encoding != Encoding::Credentials && ends_in_escape(text.get(..start).unwrap_or(&[]))
+            {
+                return Err(NotInserted::InEscape);
+            }
             out.extend_from_slice(text.get(done..start).unwrap_or(&[]));
             out.extend_from_slice(encoding.encode(secret.value()).as_bytes());
             done = at;
             inserted = true;
             if out.len() > max {
-                return Err(TooLong);
+                return Err(NotInserted::TooLong);
             }
         }
         if !inserted {
@@ -228,7 +240,7 @@ impl<'a> Substitution<'a> {
         }
         out.extend_from_slice(text.get(done..).unwrap_or(&[]));
         if out.len() > max {
-            return Err(TooLong);
+            return Err(NotInserted::TooLong);
         }
         Ok(Some(out))
     }
@@ -239,17 +251,41 @@ impl<'a> Substitution<'a> {
         name: &str,
         value: &[u8],
         max: usize,
-    ) -> Result<Option<Vec<u8>>, TooLong> {
+    ) -> Result<Option<Vec<u8>>, NotInserted> {
         if name == "authorization"
             && let Some((scheme, rest)) = value.split_at_checked(6)
             && scheme.eq_ignore_ascii_case(b"basic ")
             && let Ok(credentials) = STANDARD.decode(rest.trim_ascii())
         {
-            let inserted = self.insert(&credentials, Encoding::Plain, max)?;
+            let inserted = self.insert(&credentials, Encoding::Credentials, max)?;
             return Ok(inserted.map(|text| format!("Basic {}", STANDARD.encode(text)).into_bytes()));
         }
         self.insert(value, Encoding::Plain, max)
     }
+}
+
+/// True if `text` ends with the beginning of a backslash escape or of a percent escape.
+fn ends_in_escape(text: &[u8]) -> bool {
+    let digits = text.iter().rev().take_while(|b| b.is_ascii_hexdigit());
+    let digits = digits.take(MAX_ESCAPE_DIGITS).count();
+    // A part of the digits can belong to the text before the escape.
+    (0..=digits).any(|count| {
+        let (before, digits) = text.split_at(text.len() - count);
+        let is_octal = count < 3 && digits.iter().all(|b| matches!(b, b'0'..=b'7'));
+        let backslashes = |text: &[u8]| text.iter().rev().take_while(|b| **b == b'\\').count();
+        match before {
+            [.., b'%'] => count < 2,
+            [escaped @ .., letter @ (b'u' | b'U' | b'x')] => {
+                let needed = match letter {
+                    b'x' => 2,
+                    b'u' => 4,
+                    _ => 8,
+                };
+                count < needed && backslashes(escaped) % 2 == 1
+            }
+            before => is_octal && backslashes(before) % 2 == 1,
+        }
+    })
 }
 
 fn find(text: &[u8], pattern: &[u8]) -> Option<usize> {

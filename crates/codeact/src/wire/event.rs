@@ -74,7 +74,7 @@ pub enum EventJson {
     Reply {
         /// The step's number.
         step: u32,
-        /// The text, up to the stop sequence.
+        /// The text, up to an observation that the model invents.
         text: String,
     },
     /// `code_started`: the code of a reply is about to run.

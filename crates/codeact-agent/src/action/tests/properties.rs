@@ -1,13 +1,11 @@
 //! Properties of the parser that hold for every reply, also a hostile one.
 
-use std::time::Instant;
-
 use proptest::prelude::*;
 
-use super::super::{Action, MAX_REPLY_BYTES, Mode, parse};
+use super::super::{Action, MAX_REPLY_BYTES, Mode, parse, steps};
 
 /// Texts with a meaning for the parser, so that random replies reach its branches.
-const PIECES: [&str; 34] = [
+const PIECES: [&str; 66] = [
     "```",
     "```python",
     "````",
@@ -42,6 +40,38 @@ const PIECES: [&str; 34] = [
     "é",
     "\u{a0}",
     "The answer",
+    "<tool_call>",
+    "</tool_call>",
+    "<function=python>",
+    "<parameter=code>",
+    "</parameter>",
+    "<invoke name=\"python\">",
+    "<arg_key>",
+    "</arg_value>",
+    "[TOOL_CALLS]",
+    "[ARGS]",
+    "[THINK]",
+    "[/THINK]",
+    "<|channel|>analysis",
+    "<|channel|>commentary to=python",
+    "<|message|>",
+    "<|call|>",
+    "<|end|>",
+    "<|im_end|>",
+    "<channel|>",
+    "<reasoning>",
+    "</reasoning>",
+    "{\"name\": \"python\", \"arguments\": ",
+    "{\"code\": \"",
+    "\"}",
+    "Action: python\n",
+    "Action Input: ",
+    "Thought: ",
+    "functools[",
+    "python(code=\"",
+    "\\n",
+    "&lt;",
+    "1 | x",
 ];
 
 fn reply() -> impl Strategy<Value = String> {
@@ -86,8 +116,72 @@ proptest! {
     }
 }
 
+/// Bare lines of Python that any markup can have, with strings, comments and brackets.
+fn code() -> impl Strategy<Value = String> {
+    let line = prop::sample::select(vec![
+        "x = 1",
+        "print('a', x)",
+        "s = 'it is </think> and </tool_call>'",
+        "s = \"# Output: {x}\"",
+        "t = '''a\nObservation: 1\n\n  b'''",
+        "# a comment: Output, </parameter>",
+        "if x < 3 and y > 4:\n    y = [x, 'é']",
+        "d = {\n    'a': (1, 2),\n}",
+        "def f(a, b=''):\n    return a * b",
+        "import math",
+        "r = re.sub(r'\\d+\\n', '\\n', s)",
+        "",
+    ]);
+    let lines = prop::collection::vec(line, 0..8);
+    lines.prop_map(|lines| format!("a = f(1)\n{}\nfinal_answer(a)", lines.join("\n")))
+}
+
+proptest! {
+    #[test]
+    fn code_is_the_same_in_any_markup(code in code()) {
+        let text = serde_json::to_string(&code).unwrap();
+        let call = format!("{{\"name\": \"python\", \"arguments\": {{\"code\": {text}}}}}");
+        let quoted = serde_json::to_string(&format!("{{\"code\": {text}}}")).unwrap();
+        let parameter = format!("<function=python>\n<parameter=code>\n{code}\n</parameter>\n</function>");
+        let arguments = format!("{{\"code\": {text}}}");
+        for reply in [
+            code.clone(),
+            format!("```python\n{code}\n```"),
+            format!("I compute.\n~~~py\n{code}\n~~~\nDone."),
+            format!("<execute>\n{code}\n</execute>"),
+            format!("<think>\nfinal_answer('draft')\n</think>\n```python\n{code}\n```"),
+            format!("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>```python\n{code}\n```"),
+            format!("<|channel|>commentary to=python code<|message|>{code}<|call|>"),
+            format!("<|channel|>commentary to=functions.python <|constrain|>json<|message|>{arguments}<|call|>"),
+            call.clone(),
+            format!("I compute.\n{call}\nDone."),
+            format!("```json\n{call}\n```"),
+            format!("{{\"name\": \"python\", \"arguments\": {quoted}}}"),
+            format!("{{\"tool_calls\": [{{\"type\": \"function\", \"function\": {call}}}]}}"),
+            format!("<tool_call>\n{call}\n</tool_call>"),
+            format!("<tool_call>\n{call}"),
+            format!("[TOOL_CALLS][{call}]"),
+            format!("[TOOL_CALLS]python[ARGS]{arguments}"),
+            format!("<function=python>{arguments}</function>"),
+            format!("<tool_call>\n{parameter}\n</tool_call>"),
+            parameter,
+            format!("<invoke name=\"python\">\n<parameter name=\"code\">{code}</parameter>\n</invoke>"),
+            format!("<tool_call>python\n<arg_key>code</arg_key>\n<arg_value>{code}</arg_value>\n</tool_call>"),
+            format!("<｜tool▁call▁begin｜>function<｜tool▁sep｜>python\n```json\n{arguments}\n```<｜tool▁call▁end｜>"),
+            format!("<|tool_call_begin|>functions.python:0<|tool_call_argument_begin|>{arguments}<|tool_call_end|>"),
+            format!("Action: python\nAction Input: {code}\nObservation: 3"),
+            format!("Action: python\nAction Input: {arguments}\nObservation: 3"),
+        ] {
+            match parse(&reply, Mode::Agent) {
+                Action::Code { source, .. } => prop_assert_eq!(&source, &code, "{}", reply),
+                other => prop_assert!(false, "{other:?}: {reply}"),
+            }
+        }
+    }
+}
+
 /// Shapes on which a parser that reads ahead without a bound takes quadratic time.
-const HOSTILE_SHAPES: [&str; 14] = [
+const HOSTILE_SHAPES: [&str; 53] = [
     "```\n\\\"\"\"\n```\n",
     "```\n'''\n```\n```\n\"\"\"\n",
     "<execute>'''</execute>",
@@ -102,12 +196,51 @@ const HOSTILE_SHAPES: [&str; 14] = [
     "[",
     "\\\n",
     "a(\n",
+    "<tool_call>",
+    "<tool_call>'''</tool_call>",
+    "<tool_call>\\'''</tool_call>",
+    "<tool_call>a(\"",
+    "<tool_call>{\"name\":\"",
+    "<tool_call>{}</tool_call>",
+    "<tool><b>",
+    "<function=python>",
+    "<function=python><parameter=code>\"\"\"\\",
+    "<invoke name='a'><parameter name='b'>",
+    "<arg_key>",
+    "[TOOL_CALLS]",
+    "[TOOL_CALLS]python{",
+    "[TOOL_CALLS]python[CALL_ID]",
+    "{\"name\":\"python\",\"arguments\":\"\n",
+    "{\"a\":1}\n",
+    "{'a\n",
+    "[python(code='\n",
+    "functools[\n",
+    "Action: python\n",
+    "Action: python\nAction Input: '''\n",
+    "Action: python\nAction Input: {\"a\n",
+    "<|channel|>",
+    "<|channel|>a to=b<|message|>",
+    "<|channel|>a to=b<|message|>{\"",
+    "<|channel|>analysis<|message|>",
+    "<|start|>assistant",
+    "a <think b",
+    "a <think> b",
+    "<think>\n<plan>\n",
+    "<think>\n</plan>",
+    "<a<",
+    "<execute># </execute>\n",
+    "<execute>\n# </execute>\n",
+    "```\na()\n```\nOutput:\n",
+    "> ```\n",
+    "```\\n",
+    "x\\n",
+    "<tool_call>```a`\n",
 ];
 
 #[test]
 fn every_hostile_shape_gets_an_action() {
     for shape in HOSTILE_SHAPES {
-        let reply = shape.repeat(MAX_REPLY_BYTES / 16 / shape.len());
+        let reply = shape.repeat(MAX_REPLY_BYTES / 64 / shape.len());
         for mode in [Mode::Agent, Mode::Once] {
             match parse(&reply, mode) {
                 Action::Code { source: text, .. }
@@ -118,28 +251,22 @@ fn every_hostile_shape_gets_an_action() {
     }
 }
 
-/// Compares the times of replies of different lengths, measured in one run: a quadratic parser takes 256 times as long
-/// for a reply that is 16 times as long, a linear one about 16 times.
+/// A quadratic parser reads 64 times as many bytes of a reply that is 8 times as long, a linear one about 8 times.
 #[test]
-fn hostile_shapes_take_time_in_proportion_to_their_length() {
-    const SHORT: usize = MAX_REPLY_BYTES / 512;
-    const FACTOR: usize = 16;
-    // Between 16 and 256. The fastest of several runs is the least disturbed one.
-    const MAX_RATIO: u32 = 80;
+fn the_bytes_that_are_read_are_in_proportion_to_the_length() {
+    const SHORT: usize = MAX_REPLY_BYTES / 256;
+    const FACTOR: usize = 8;
     for shape in HOSTILE_SHAPES {
-        let time = |bytes: usize| {
+        let steps = |bytes: usize| {
             let reply = shape.repeat(bytes / shape.len());
-            let run = || {
-                let begun = Instant::now();
-                for mode in [Mode::Agent, Mode::Once] {
-                    parse(&reply, mode);
-                }
-                begun.elapsed()
-            };
-            (0..3).map(|_| run()).min().unwrap_or_default()
+            steps::take();
+            for mode in [Mode::Agent, Mode::Once] {
+                parse(&reply, mode);
+            }
+            steps::take()
         };
-        let quotients = (0..2).map(|_| time(SHORT * FACTOR).div_duration_f64(time(SHORT)));
-        let ratio = quotients.fold(f64::INFINITY, f64::min);
-        assert!(ratio < f64::from(MAX_RATIO), "{shape:?}: {ratio}");
+        let (short, long) = (steps(SHORT), steps(SHORT * FACTOR));
+        assert!(long < 2 * FACTOR * short, "{shape:?}: {short}, {long}");
+        assert!(long < 2000 * SHORT * FACTOR, "{shape:?}: {long}");
     }
 }

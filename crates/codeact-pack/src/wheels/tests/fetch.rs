@@ -1,72 +1,92 @@
 //! Resolution, download and cache, with clients that are shell scripts.
 
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
+use std::time::Duration;
 
-use super::wheel_with;
+use codeact_base::event::Event;
+
+use super::wheel_that_requires;
 use crate::PackError;
 use crate::tests::clients::{calls, fake};
 use crate::tests::{Home, Tiny, event_recorder, names_in};
-use crate::{Requirement, Site};
+use crate::{Clients, Requirement, Site};
 
 /// Returns a home with a client. Its index has `thing` 1.0, which depends on `other` 2.0 and on the pack's own
 /// package.
 pub(super) fn home() -> Home {
     let home = Tiny::default().home();
-    fs::create_dir(home.path("index")).unwrap();
-    let add = |name: &str, version: &str, members: &[(&str, &[u8])]| {
-        let path = home.path(&format!("index/{name}-{version}-py3-none-any.whl"));
-        fs::write(path, wheel_with(name, version, members)).unwrap();
-    };
-    add(
-        "thing",
-        "1.0",
-        &[
-            ("thing/__init__.py", b"import other"),
-            ("shared.py", b"thing"),
-        ],
-    );
-    add(
-        "other",
-        "2.0",
-        &[("other.py", b"x = 2"), ("shared.py", b"other's")],
-    );
-    report(
-        &home,
-        &[
-            ("Thing", "1.0", "other>=1"),
-            ("other", "2.0", ""),
-            ("tiny", "1", ""),
-        ],
-    );
-    client(&home, "", "", "");
+    for folder in ["pure", "compiled", "other-python"] {
+        fs::create_dir_all(home.path("index").join(folder)).unwrap();
+    }
+    let members: [(&str, &[u8]); 2] = [
+        ("thing/__init__.py", b"import other"),
+        ("shared.py", b"thing"),
+    ];
+    add(&home, "thing", "1.0", &["Other>=1", "tiny"], &members);
+    let members: [(&str, &[u8]); 2] = [("other.py", b"x = 2"), ("shared.py", b"other's")];
+    add(&home, "other", "2.0", &[], &members);
+    client(&home, "");
     home
 }
 
-fn report(home: &Home, packages: &[(&str, &str, &str)]) {
-    let one = |(name, version, needs): &(&str, &str, &str)| {
-        let needs = if needs.is_empty() {
-            String::new()
-        } else {
-            format!("\"{needs}\"")
-        };
-        format!(
-            r#"{{"metadata": {{"name": "{name}", "version": "{version}", "requires_dist": [{needs}]}}}}"#
-        )
-    };
-    let all: Vec<_> = packages.iter().map(one).collect();
-    let text = format!(r#"{{"version": "1", "install": [{}]}}"#, all.join(","));
-    fs::write(home.path("report.json"), text).unwrap();
+/// Adds a pure wheel to the index.
+pub(super) fn add(
+    home: &Home,
+    name: &str,
+    version: &str,
+    requires: &[&str],
+    members: &[(&str, &[u8])],
+) {
+    let path = home.path(&format!("index/pure/{name}-{version}-py3-none-any.whl"));
+    fs::write(path, wheel_that_requires(name, version, requires, members)).unwrap();
 }
 
-/// Writes a client that succeeds, after the given lines of shell for each command of pip.
-pub(super) fn client(home: &Home, install: &str, versions: &str, download: &str) {
+/// Adds a version to the index that has no pure wheel: it is in the folder `kind`.
+pub(super) fn add_other(home: &Home, kind: &str, name: &str, version: &str) {
+    let path = home.path(&format!("index/{kind}/{name}-{version}-py3-none-any.whl"));
+    fs::write(path, "").unwrap();
+}
+
+/// Adds a version to the index that is a source archive.
+pub(super) fn add_source(home: &Home, name: &str, version: &str) {
+    fs::write(home.path(&format!("index/source-{name}")), version).unwrap();
+}
+
+/// Writes a client that behaves like pip, after these lines of shell.
+pub(super) fn client(home: &Home, before: &str) {
     let body = format!(
-        "case \"$all\" in\n\
-         *'install --dry-run'*) {install}\ncp '{report}' report.json;;\n\
-         *'index versions'*) {versions}\necho 'Available versions: 1.0, 0.9';;\n\
-         *) {download}\nmkdir -p \"$dest\" && cp '{index}'/* \"$dest/\";;\nesac",
-        report = home.path("report.json").display(),
+        r#"{before}
+index='{index}'
+name=${{all##* }}
+case "$all" in
+*'index versions'*)
+    versions=$(cat "$index/source-$name" 2>/dev/null)
+    for f in "$index"/*/"$name"-*; do
+        [ -e "$f" ] && f=${{f##*/"$name"-}} && versions="${{versions:+$versions, }}${{f%%-*}}"
+    done
+    [ -z "$versions" ] && exit 1
+    echo "Available versions: $versions"; exit;;
+*'--ignore-requires-python'*) folder=other-python;;
+*) folder=${{PIP_PLATFORM:+compiled}}; folder=${{folder:-pure}};;
+esac
+mkdir -p "$dest"
+for r in ${{all##* -- }}; do
+    name=${{r%%[<>=!~]*}}
+    case "$r" in *'<0.dev0') want=none;; *==*) want=${{r##*==}};; *) want='*';; esac
+    found=$(ls "$index/$folder/$name"-$want-*.whl 2>/dev/null | tail -1)
+    if [ -z "$found" ]; then
+        versions=
+        for f in "$index/$folder/$name"-*; do
+            [ -e "$f" ] && f=${{f##*/"$name"-}} && versions="${{versions:+$versions, }}${{f%%-*}}"
+        done
+        echo "ERROR: Could not find a version that satisfies the requirement $r (from versions: ${{versions:-none}})" >&2
+        echo "ERROR: No matching distribution found for $r" >&2; exit 1
+    fi
+    cp "$found" "$dest/"
+done"#,
         index = home.path("index").display(),
     );
     fake(home, "uv", &body);
@@ -86,7 +106,8 @@ fn offline(home: &Home, texts: &[&str]) -> Result<Site, PackError> {
 
 pub(super) fn error_of(home: &Home, texts: &[&str]) -> PackError {
     let error = packages(home, texts).unwrap_err();
-    let names = names_in(&cache(home));
+    let mut names = names_in(&cache(home));
+    names.retain(|name| !name.starts_with("refusal-"));
     assert_eq!(names, [".lock"], "{error}");
     error
 }
@@ -139,44 +160,30 @@ fn dependencies_are_included_and_packages_of_the_pack_are_not() {
     }
     // The first wheel by name has priority.
     assert_eq!(fs::read(&site.files[2].host).unwrap(), b"other's");
-    assert_eq!(seen.lock().unwrap().len(), 2);
+    let seen = seen.lock().unwrap();
+    let texts = seen.iter().filter_map(|event| match event {
+        Event::SetupStatus { text, .. } => Some(text.as_str()),
+        _ => None,
+    });
+    assert_eq!(
+        texts.collect::<Vec<_>>(),
+        ["fetching thing", "fetching other>=1"]
+    );
 
     let calls = calls(&home);
     assert_eq!(calls.len(), 3, "{calls:?}");
-    assert!(
-        calls[0].starts_with("uv tool run pip install --dry-run "),
-        "{}",
-        calls[0]
-    );
-    assert!(calls[0].contains(" --python-version 3.15 ") && calls[0].ends_with(" -- thing"));
-    assert!(calls[1].ends_with("pip index versions --ignore-requires-python -- thing"));
-    assert!(
-        calls[2].contains(" --no-deps --only-binary :all: "),
-        "{}",
-        calls[2]
-    );
-    assert!(
-        calls[2].ends_with(" --dest wheels -- thing==1.0 other==2.0"),
-        "{}",
-        calls[2]
+    let download = "uv tool run pip download --no-deps --only-binary :all: --implementation py --abi none \
+                    --platform any --python-version 3.15 --dest";
+    assert_eq!(calls[0], format!("{download} wheels-0 -- thing"));
+    assert_eq!(calls[1], format!("{download} wheels-1 -- other>=1"));
+    assert_eq!(
+        calls[2],
+        "uv tool run pip index versions --ignore-requires-python -- thing"
     );
     assert!(
         names_in(&cache(&home))
             .iter()
-            .all(|name| !name.contains("tmp"))
-    );
-}
-
-#[test]
-fn pip_has_stubs_constraints_and_platforms() {
-    let home = home();
-    let look = "echo $(ls stubs) $(cat builtin.txt) ${PIP_PLATFORM%% *} >&2; exit 1";
-    client(&home, look, "", "");
-    let text = error_of(&home, &["thing"]).to_string();
-    let stub = "tiny-1-999999999-cp315.py3-cp315.none-manylinux_2_60_x86_64.any.whl";
-    assert!(
-        text.contains(&format!("| {stub} tiny==1 manylinux_2_60_x86_64")),
-        "{text}"
+            .all(|name| !name.contains("tmp") && !name.starts_with(".lock-"))
     );
 }
 
@@ -213,6 +220,9 @@ fn a_resolution_expires_after_a_day_unless_it_is_pinned() {
     age(&home);
     assert_eq!(packages(&home, &["thing==1.0"]).unwrap(), first);
     assert_eq!(calls(&home).len(), 8);
+    // All selected versions together, as a recording names them.
+    let all = ["other==2.0", "thing==1.0"];
+    assert_eq!(offline(&home, &all).unwrap(), first);
 }
 
 #[test]
@@ -276,4 +286,85 @@ fn stale_folders_are_removed_and_removal_deletes_the_cache() {
     assert!(home.store().status(&home.manifest).unwrap().cache_bytes > 0);
     assert!(home.store().remove_folders("tiny").unwrap() > 0);
     assert!(!cache(&home).exists());
+}
+
+#[test]
+fn a_resolution_does_not_wait_for_another_one() {
+    let home = home();
+    add(&home, "slow", "1.0", &[], &[]);
+    let (began, go_on) = (home.path("began"), home.path("go-on"));
+    let before = format!(
+        "case \"$all\" in *' slow') touch '{}'; while [ ! -e '{}' ]; do sleep 0.05; done;; esac",
+        began.display(),
+        go_on.display()
+    );
+    client(&home, &before);
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| packages(&home, &["slow"]).unwrap());
+        while !began.exists() {
+            thread::yield_now();
+        }
+        // It also leaves the other one's folder alone.
+        packages(&home, &["thing"]).unwrap();
+        fs::write(&go_on, "").unwrap();
+        assert_eq!(slow.join().unwrap().packages[0].name, "slow");
+    });
+}
+
+#[test]
+fn a_cancelled_resolution_stops_its_client() {
+    let home = home();
+    let (began, pid) = (home.path("began"), home.path("pid"));
+    let before = format!(
+        "echo $$ > '{}'; touch '{}'; while :; do sleep 0.05; done",
+        pid.display(),
+        began.display()
+    );
+    client(&home, &before);
+    let cancelled = Arc::new(AtomicBool::new(false));
+    let clients = Clients::in_path(home.path("bin")).cancelled_by(cancelled.clone());
+    let store = home.store().with_clients(clients);
+    thread::scope(|scope| {
+        let running = scope.spawn(|| store.packages(&home.manifest, &wanted(&["thing"]), false));
+        while !began.exists() {
+            thread::yield_now();
+        }
+        cancelled.store(true, Ordering::Relaxed);
+        let error = running.join().unwrap().unwrap_err();
+        assert!(matches!(error, PackError::Cancelled), "{error}");
+    });
+    // The supervisor has been waited for, and init waits for the client.
+    let pid = fs::read_to_string(&pid).unwrap();
+    while is_alive(pid.trim()) {
+        thread::yield_now();
+    }
+}
+
+/// Returns true if a process exists. One that has exited, and that nothing has waited for yet, does not count.
+fn is_alive(pid: &str) -> bool {
+    let state = std::process::Command::new("ps")
+        .args(["-o", "stat=", "-p", pid])
+        .output()
+        .unwrap();
+    let state = String::from_utf8_lossy(&state.stdout);
+    !state.trim().is_empty() && !state.trim().starts_with('Z')
+}
+
+#[test]
+fn a_resolution_ends_at_its_time_limit() {
+    let home = home();
+    client(&home, "while :; do echo waiting; sleep 0.05; done");
+    let clients = Clients::in_path(home.path("bin")).time_limit(Duration::from_millis(300));
+    let store = home.store().with_clients(clients);
+    let error = store
+        .packages(&home.manifest, &wanted(&["thing"]), false)
+        .unwrap_err();
+    assert!(
+        matches!(error, PackError::ResolutionGaveUp { .. }),
+        "{error}"
+    );
+    assert!(
+        error.to_string().contains("the last one: fetching thing"),
+        "{error}"
+    );
 }

@@ -52,6 +52,10 @@ pub(crate) struct PackFiles {
     pub(crate) files: Vec<(String, Arc<PackFile>)>,
 }
 
+/// Names of the home folder in notebooks and other sandboxes, which code uses out of habit. They are not listed, and a
+/// mount can take their place.
+const HOME_ALIASES: [&str; 3] = ["/mnt/data", "/content", "/workspace"];
+
 /// Returns the tree that every session starts with.
 pub(crate) fn layout(pack: &PackFiles, now: u64) -> Tree {
     let mut tree = Tree::new(now);
@@ -67,6 +71,9 @@ pub(crate) fn layout(pack: &PackFiles, now: u64) -> Tree {
         if let Ok(node) = tree.node_mut(ino) {
             node.writable = true;
         }
+    }
+    for alias in HOME_ALIASES {
+        tree.insert_read_only(alias, Kind::Symlink(HOME.into()));
     }
     tree
 }

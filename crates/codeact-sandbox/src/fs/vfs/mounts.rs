@@ -323,7 +323,8 @@ impl Tree {
         let mut here = ROOT;
         for name in path.split('/').filter(|n| !n.is_empty()) {
             let found = (self.dir(here).ok()).and_then(|dir| dir.entries.get(name).copied());
-            here = found.unwrap_or_else(|| {
+            // A mount takes the place of an alias of the home folder.
+            here = found.filter(|ino| !self.is_alias(*ino)).unwrap_or_else(|| {
                 let writable = self.node(here).is_ok_and(|node| node.writable);
                 let kind = Kind::Dir(Dir::empty(here));
                 let ino = self.insert_node(kind, 0, writable, 0);

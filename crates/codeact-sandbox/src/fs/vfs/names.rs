@@ -127,7 +127,7 @@ impl Tree {
             _ => {}
         }
         self.ensure_listed(ino)?;
-        if !self.dir(ino)?.entries.is_empty() {
+        if !self.is_empty(ino)? {
             return Err(Errno::Notempty);
         }
         self.remove_name(path, ino, now)
@@ -204,7 +204,7 @@ impl Tree {
                 (false, true) => return Err(Errno::Isdir),
                 (true, true) => {
                     self.ensure_listed(old)?;
-                    if !self.dir(old)?.entries.is_empty() {
+                    if !self.is_empty(old)? {
                         return Err(Errno::Notempty);
                     }
                 }

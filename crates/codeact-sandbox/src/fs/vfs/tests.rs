@@ -216,6 +216,8 @@ fn read_only_folders_cannot_be_changed() {
         Op::Create("/x".into()),
         Op::Mkdir("/usr/x".into()),
         Op::Rmdir("/mnt".into()),
+        Op::Unlink("/content".into()),
+        Op::Rename("/mnt/data".into(), "/tmp/data".into()),
         Op::Rename("/home".into(), "/tmp/home".into()),
         Op::Unlink("/dev/null".into()),
         Op::Symlink("/tmp".into(), "/usr/local/lib/x".into()),

@@ -190,6 +190,18 @@ impl Tree {
         Ok(())
     }
 
+    /// Returns true if the folder `ino` is empty for the guest.
+    pub(super) fn is_empty(&self, ino: Ino) -> Result<bool> {
+        let entries = &self.dir(ino)?.entries;
+        Ok(entries.values().all(|ino| self.is_alias(*ino)))
+    }
+
+    /// Returns true for a symbolic link of the layout. It is followed but not listed, and cannot be changed.
+    pub(super) fn is_alias(&self, ino: Ino) -> bool {
+        let node = self.node(ino);
+        node.is_ok_and(|n| n.dev == 0 && !n.writable && matches!(n.kind, Kind::Symlink(_)))
+    }
+
     /// Returns the entries of a folder with `.` and `..`, in a fixed order.
     pub(crate) fn list(&mut self, ino: Ino) -> Result<Vec<DirEntry>> {
         self.ensure_listed(ino)?;
@@ -197,6 +209,7 @@ impl Tree {
         let dots = [(Arc::from("."), ino), (Arc::from(".."), dir.parent)];
         dots.into_iter()
             .chain(dir.entries.iter().map(|(name, ino)| (name.clone(), *ino)))
+            .filter(|(_, ino)| !self.is_alias(*ino))
             .map(|(name, ino)| Ok((name, ino, self.node(ino)?.kind.filetype())))
             .collect()
     }

@@ -14,6 +14,10 @@ use crate::instance::memory::{PAGE, Segment};
 /// Minimum number of consecutive changed pages for a segment: 1 MiB.
 const MIN_SEGMENT_PAGES: usize = 256;
 
+/// Maximum number of pages of a segment, 16 MiB. A checkpoint frees the pages that a segment replaces before it copies
+/// the next, so it needs memory for one segment in addition.
+const MAX_SEGMENT_PAGES: usize = 4096;
+
 type Page = [u8; PAGE];
 
 /// Pages that differ from the base image. Cheap to clone.
@@ -45,7 +49,8 @@ impl Pages {
             ..self.clone()
         };
         let mut mapped = false;
-        for run in changed.chunk_by(|a, b| a + 1 == *b) {
+        let runs = changed.chunk_by(|a, b| a + 1 == *b);
+        for run in runs.flat_map(|run| run.chunks(MAX_SEGMENT_PAGES)) {
             let is_new_segment = run.len() >= MIN_SEGMENT_PAGES && !pages.has_all(memory, run);
             // If the segment cannot be created, single pages are used.
             if is_new_segment && pages.add_segment(memory, run).is_ok() {
@@ -253,32 +258,31 @@ impl Pages {
         let mut single = BTreeMap::new();
         let mut parts = BTreeMap::new();
         let mut next = 0;
+        let mut bytes = Vec::new();
         for (first, count) in runs {
             let end = first.checked_add(*count).ok_or_else(invalid)?;
             if *count == 0 || *first < next || end > pages {
                 return Err(invalid());
             }
             next = end;
-            if *count as usize >= MIN_SEGMENT_PAGES {
-                let mut bytes = Vec::new();
-                let len = u64::from(*count) * PAGE as u64;
+            let mut first = *first;
+            while (end - first) as usize >= MIN_SEGMENT_PAGES {
+                let count = (end - first).min(MAX_SEGMENT_PAGES as u32);
+                bytes.clear();
+                let len = u64::from(count) * PAGE as u64;
                 Read::take(&mut *from, len).read_to_end(&mut bytes)?;
                 if bytes.len() as u64 != len {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
-                let segment = Arc::new(Segment::new(&bytes)?);
-                let (from, count) = (0, *count);
-                parts.insert(
-                    *first,
-                    Part {
-                        segment,
-                        from,
-                        count,
-                    },
-                );
-                continue;
+                let part = Part {
+                    segment: Arc::new(Segment::new(&bytes)?),
+                    from: 0,
+                    count,
+                };
+                parts.insert(first, part);
+                first += count;
             }
-            for page in *first..end {
+            for page in first..end {
                 let mut bytes = [0; PAGE];
                 from.read_exact(&mut bytes)?;
                 single.insert(page, Arc::new(bytes));

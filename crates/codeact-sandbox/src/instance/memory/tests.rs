@@ -146,3 +146,25 @@ fn checkpoints_of_long_runs_restore_their_own_content() {
     last.apply(other.bytes()).unwrap();
     assert!(other.bytes() == &expected[..]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_long_run_is_stored_in_pieces_and_read_back() {
+    // Two segments of the maximum size, and pages that are too few for a third.
+    let pages = 2 * 4096 + 7;
+    let bytes = image_bytes(pages);
+    let mut region = Region::new(pages * PAGE);
+    region.bytes().copy_from_slice(&bytes);
+    let changed: Vec<u32> = (0..pages as u32).collect();
+    let (stored, mapped) = Pages::default().with_changes(region.bytes(), &changed);
+    assert!(mapped && stored.has_segments());
+    assert_eq!(region.bytes(), &bytes);
+    assert_eq!(stored.runs(), [(0, pages as u32)]);
+    let mut file = Vec::new();
+    stored.write_to(&stored.runs(), &mut file).unwrap();
+    assert!(file == bytes);
+    let read = Pages::read_from(pages * PAGE, &stored.runs(), &mut &*file).unwrap();
+    let mut again = Region::new(pages * PAGE);
+    read.apply(again.bytes()).unwrap();
+    assert!(again.bytes() == &bytes[..]);
+}

@@ -8,6 +8,8 @@ use super::{Server, body_of, failure, get, header, network, ok, read_request, ru
 
 const VALUE: &str = "sk-very/secret+0123";
 const PLACEHOLDER: &str = "CODEACT_SECRET_KEY";
+/// Time limit of waits for bytes that are held back.
+const SHORT: Option<std::time::Duration> = Some(std::time::Duration::from_millis(200));
 
 fn secret(server: &Server) -> Secret {
     Secret::new("KEY", VALUE.into(), server.rule()).unwrap()
@@ -276,4 +278,119 @@ async fn a_failure_does_not_contain_a_secret() {
     let url = server.url(&format!("/{PLACEHOLDER}"));
     let message = failure(&connections, get(url), "protocol").await;
     assert!(!message.contains("secret"), "{message}");
+}
+
+#[tokio::test]
+async fn a_secret_is_not_inserted_after_an_incomplete_escape() {
+    let mut server = Server::responding(ok("", "")).await;
+    let value = "tab-after-a-backslash";
+    let secret = Secret::new("KEY", value.into(), server.rule()).unwrap();
+    let connections = network(vec![server.rule()], vec![secret]).open();
+    let url = server.url("/");
+    let posted = |kind: &str, body: String| HttpRequest {
+        method: "POST".into(),
+        body: body.into_bytes(),
+        ..with_headers(get(&url), &[("Content-Type", kind)])
+    };
+    for kind in [
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "text/plain",
+    ] {
+        for before in [
+            "\\", "\\\\\\", "\\u", "\\u00", "\\u004", "\\x4", "\\1", "%", "%4", "a%a",
+        ] {
+            let request = posted(kind, format!("{before}{PLACEHOLDER}"));
+            let message = failure(&connections, request, "denied").await;
+            assert!(
+                message.contains("escape") && !message.contains(value),
+                "{message}"
+            );
+        }
+    }
+    for (name, text) in [("url", "/%"), ("url", "/?a=%4"), ("header", "%")] {
+        let request = match name {
+            "url" => get(server.url(&format!("{text}{PLACEHOLDER}"))),
+            _ => with_headers(
+                get(server.url("/")),
+                &[("X-Key", &format!("{text}{PLACEHOLDER}"))],
+            ),
+        };
+        failure(&connections, request, "denied").await;
+    }
+    for before in [
+        "", "\\\\", "\\n", "\\u0041", "\\b", "%41", "100% ", "u00", "\\\\1",
+    ] {
+        let request = posted("application/json", format!("{before}{PLACEHOLDER}"));
+        connections.request(request).await.unwrap();
+        let sent = server.request().await;
+        assert!(sent.ends_with(&format!("{before}{value}")), "{sent}");
+    }
+    // A domain and a user are no escape.
+    let basic = format!(
+        "Basic {}",
+        STANDARD.encode(format!("DOMAIN\\{PLACEHOLDER}"))
+    );
+    let request = with_headers(get(server.url("/")), &[("Authorization", &basic)]);
+    connections.request(request).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_length_and_the_digest_of_a_response_with_secrets_are_hidden() {
+    let headers = "ETag: x\r\nContent-MD5: x\r\nDigest: x\r\nRepr-Digest: x\r\nContent-Digest: x\r\n\
+                   Content-Range: bytes 0-1/5\r\n";
+    let server = Server::responding(ok(headers, "")).await;
+    let elsewhere = Server::responding(ok("", "")).await;
+    let head = |server: &Server| HttpRequest {
+        method: "HEAD".into(),
+        ..get(server.url("/"))
+    };
+    let bound = network(vec![server.rule()], vec![secret(&server)]).open();
+    let response = bound.request(head(&server)).await.unwrap();
+    let names: Vec<_> = response.headers.iter().map(|(n, _)| n.as_str()).collect();
+    assert_eq!(names, ["etag"]);
+    // A host without secrets has no secrets in its responses.
+    let both = vec![server.rule(), elsewhere.rule()];
+    let unbound = network(both, vec![secret(&elsewhere)]).open();
+    let response = unbound.request(head(&server)).await.unwrap();
+    assert_eq!(header(&response, "content-length"), Some("0"));
+    assert_eq!(header(&response, "digest"), Some("x"));
+}
+
+#[tokio::test]
+async fn a_part_of_a_response_with_secrets_is_not_requested() {
+    let server = Server::responding(ok("", "")).await;
+    let connections = network(vec![server.rule()], vec![secret(&server)]).open();
+    let part = || with_headers(get(server.url("/")), &[("Range", "bytes=0-3")]);
+    let message = failure(&connections, part(), "denied").await;
+    assert!(message.contains("Range"), "{message}");
+    let connections = network(vec![server.rule()], vec![]).open();
+    connections.request(part()).await.unwrap();
+}
+
+/// The attack that read a secret through the bytes that were held back: the reader sees for each guess of a beginning
+/// whether the stream goes on.
+#[tokio::test]
+async fn a_stream_holds_back_the_same_for_every_guess() {
+    for guess in ["", "s", "sk-very/secret+012", "xx-very/secret+012"] {
+        let chunk = format!("{}{guess}", "-".repeat(100 - guess.len()));
+        let server = Server::new(move |_, mut stream| {
+            let chunk = chunk.clone();
+            async move {
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n{chunk}");
+                stream.write_all(head.as_bytes()).await?;
+                std::future::pending().await
+            }
+        })
+        .await;
+        let elsewhere = rule("elsewhere.test");
+        let secret = Secret::new("KEY", VALUE.into(), elsewhere).unwrap();
+        let connections = network(vec![server.rule()], vec![secret]).open();
+        let response = connections.request(get(server.url("/"))).await.unwrap();
+        let mut received = 0;
+        while let Ok(chunk) = (connections.read(response.response, 999, SHORT)).await {
+            received += chunk.data.len();
+        }
+        assert_eq!(received, 100 - 63, "{guess}");
+    }
 }

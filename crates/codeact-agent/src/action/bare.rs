@@ -1,0 +1,152 @@
+//! Replies whose code is in no block: bare code, bare code after prose, and code between backticks in a sentence.
+
+use super::blocks::is_observation;
+use super::call::Call;
+use super::fence::{CodeState, find_mark};
+use super::json;
+use super::language::{Language, language};
+use super::lexer::{Kind, tokens};
+use super::likeness::judge;
+use super::loose_json;
+use super::marks::{Mark, mark};
+use super::meaning::{Meaning, meaning};
+use super::pythonic::pythonic_call;
+use super::react;
+use super::text::trim_blank_lines;
+use super::tidy::tidy_code;
+
+/// Returns the code of a reply that is entirely Python, up to an invented result or the end of the message.
+pub(super) fn bare_code(text: &str) -> Option<String> {
+    if react::begins_call(text) {
+        return None;
+    }
+    let body = trim_blank_lines(&text[..own_end(text)]);
+    // If a prompt ends in "```", the reply begins with the language.
+    let body = ["python\n", "Code:\n"]
+        .iter()
+        .find_map(|label| body.strip_prefix(label))
+        .unwrap_or(body);
+    if let Some((call, rest)) = pythonic_call(body)
+        && rest.trim().is_empty()
+        && call.name.contains("python")
+        && let Meaning::Code(source) = meaning(&call)
+    {
+        return Some(source);
+    }
+    let source = tidy_code(without_quotes(body).unwrap_or(body));
+    judge(&source).is_python().then_some(source)
+}
+
+/// Returns the body of a block with quotes in place of the fence: `'''python`.
+fn without_quotes(body: &str) -> Option<&str> {
+    let quotes = ["'''", "\"\"\""]
+        .into_iter()
+        .find(|quotes| body.starts_with(quotes))?;
+    let (first, inner) = body
+        .strip_prefix(quotes)?
+        .strip_suffix(quotes)?
+        .split_once('\n')?;
+    let is_python = matches!(language(first), Language::Python);
+    (is_python && !inner.contains(quotes)).then_some(inner)
+}
+
+/// Returns the calls in JSON within a line of prose, and the prose around it. Few beginnings are tried.
+pub(super) fn calls_in_prose(prose: &str) -> Option<(Vec<Call>, String)> {
+    const MAX_TRIES: usize = 8;
+    let begins = prose.match_indices(['{', '[']).map(|(at, _)| at);
+    let begins = begins.filter(|at| {
+        let rest = prose[at + 1..].trim_start();
+        rest.starts_with(['"', '\'', '{'])
+    });
+    begins.take(MAX_TRIES).find_map(|at| {
+        let read = loose_json::read(&prose[at..])?;
+        let calls = json::calls(&read.value, read.is_complete);
+        let said = || format!("{} {}", prose[..at].trim(), prose[at + read.end..].trim());
+        (!calls.is_empty()).then(|| (calls, said().trim().to_owned()))
+    })
+}
+
+/// Returns the text within marks such as `<answer>` around all of `text`.
+pub(super) fn unwrapped(text: &str) -> Option<&str> {
+    const WRAPPERS: [&str; 5] = ["answer", "final", "final_answer", "response", "solution"];
+    let text = text.trim();
+    let open = mark(text).filter(|mark| !mark.closes && WRAPPERS.contains(&&*mark.name))?;
+    let close_at = text.rfind('<')?;
+    let close = mark(&text[close_at..]).filter(|close| close.closes && close.name == open.name)?;
+    let is_last = close_at + close.len == text.len() && close_at >= open.len;
+    is_last.then(|| &text[open.len..close_at])
+}
+
+/// Returns the offset of the first invented result or mark of the end of the message, given that `text` is Python.
+fn own_end(text: &str) -> usize {
+    let mut state = CodeState::default();
+    let mut at = 0;
+    for line in text.split_inclusive('\n') {
+        let code = line.trim_end_matches('\n');
+        let is_comment = code.trim_start().starts_with('#');
+        let is_statement = state.is_between_statements() && !is_comment;
+        if at > 0 && is_statement && is_observation(line) && !assigns(code) {
+            return at;
+        }
+        if code.contains('<') {
+            let mut strings = state.strings;
+            let mut marks = tokens(&mut strings, code).filter(|token| token.kind == Kind::Op(b'<'));
+            let end =
+                marks.find(|token| mark(&code[token.start..]).is_some_and(|mark| ends_code(&mark)));
+            if let Some(token) = end {
+                return at + token.start;
+            }
+        }
+        state.skip_line(code);
+        at += line.len();
+    }
+    at
+}
+
+fn ends_code(mark: &Mark<'_>) -> bool {
+    mark.ends_message() || mark.is_result() && !mark.closes
+}
+
+/// Returns true for an annotated assignment, such as `Output: TypeAlias = dict`.
+fn assigns(line: &str) -> bool {
+    let judged = judge(line);
+    judged.assignments > 0 && judged.bad == 0
+}
+
+/// Returns the code at the end of prose, and the prose before it.
+pub(super) fn prose_with_code(prose: &str) -> Option<(String, String)> {
+    let whole = judge(prose);
+    let (said, rest) = prose.split_at(whole.first_strong?);
+    let rest = &rest[..own_end(rest)];
+    let tail = judge(rest);
+    let is_code = tail.is_python() && (tail.answers || tail.strong >= 2);
+    is_code.then(|| (tidy_code(rest), said.to_owned()))
+}
+
+/// Returns the code between three backticks in a sentence, and the sentence. Code without a language must call
+/// `final_answer`. `None` if there is none or more than one.
+pub(super) fn inline_code(prose: &str) -> Option<(String, String)> {
+    let mut found = None;
+    for line in prose.lines().filter(|line| line.contains("```")) {
+        let mut parts = line.split("```");
+        let before = parts.next()?;
+        let (Some(inner), Some(after)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        let word = inner.split_whitespace().next().unwrap_or("");
+        let is_python = matches!(language(word), Language::Python);
+        let code = match is_python {
+            true => inner.trim_start().get(word.len()..)?,
+            false => inner,
+        };
+        let source = tidy_code(code);
+        let judged = judge(&source);
+        if judged.is_python() && (is_python || judged.answers) {
+            if found.is_some() || find_mark(line, |mark| mark.is_reasoning()).is_some() {
+                return None;
+            }
+            found = Some((source, format!("{} {}", before.trim(), after.trim())));
+        }
+    }
+    found
+}
