@@ -70,11 +70,12 @@ impl SecretArg {
                     &mut text,
                 )
                 .with_context(|| format!("cannot read the secret's file {shown}"))?;
-                // Editors append a newline.
-                text.truncate(text.trim_end_matches(['\n', '\r']).len());
                 text
             }
         };
+        // Editors add a line break or a byte order mark, and shells leave spaces. Servers and HTTP remove them, so that the
+        // value in a response would be another one than the value that is searched for.
+        let value = value.trim_start_matches('\u{feff}').trim().to_owned();
         let (first, others) = hosts.split_first().context("a secret has a host")?;
         let secret = Secret::new(name, value, first.clone())?;
         Ok((others.iter().cloned()).fold(secret, Secret::also_for))

@@ -189,3 +189,35 @@ for method in ('auto', 'tracking_selection', 'reservoir_sampling', 'pool'):
 ";
     exec().code(code).run().success();
 }
+
+#[test]
+fn functions_of_scipy_over_c_longs_accept_integers() {
+    let code = "
+import numpy as np
+import scipy.special as sp
+
+assert abs(sp.lambertw(1) - 0.5671432904097838) < 1e-15
+assert abs(sp.spherical_jn(1, .5) - 0.1625370306360666) < 1e-14
+assert abs(sp.spherical_in(np.arange(2), .5)[1] - 0.17087070843777) < 1e-12
+assert abs(sp.hermite(3)(.5) + 5) < 1e-12 and abs(sp.hermitenorm(3)(.5) + 1.375) < 1e-12
+";
+    exec().code(code).run().success();
+}
+
+#[test]
+fn the_legacy_generator_makes_int64() {
+    let code = "
+import copy, pickle
+import numpy as np
+from sklearn.utils import check_random_state
+
+r = np.random.RandomState(42)
+for a in r.binomial(100, .5, 3), r.multinomial(100, [.2, .8]), r.permutation(4), r.choice(5, 2):
+    assert a.dtype == np.int64
+assert (np.random.RandomState(42).binomial(100, .5, 3) * 50_000_000).tolist() == [2450000000, 2600000000, 2200000000]
+assert isinstance(np.random.mtrand._rand, np.random.RandomState) and check_random_state(r) is r
+assert pickle.loads(pickle.dumps(r)).rand() == copy.deepcopy(r).rand() == r.rand()
+assert repr(r).startswith('RandomState(MT19937)')
+";
+    exec().code(code).run().success();
+}

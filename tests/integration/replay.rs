@@ -204,12 +204,20 @@ fn an_invalid_recording_is_an_error() {
     );
     recordings.record("print(1)").run().success();
     let whole = fs::read(recordings.file("recording")).unwrap();
-    // An incomplete line, as of a killed process, is ignored.
+    refused(&whole[..whole.len() - 50], "it ends within its first turn");
+    // A complete line without its line break counts.
     fs::write(recordings.file("recording"), &whole[..whole.len() - 1]).unwrap();
     recordings
         .replay(&["--check"])
         .success()
-        .stdout_contains("0 turns");
+        .stdout_contains("1 turn");
+    // An incomplete line after it, as of a killed process, is ignored.
+    let killed = [&whole[..], b"{\"turn\":{\"number\":"].concat();
+    fs::write(recordings.file("recording"), killed).unwrap();
+    recordings
+        .replay(&["--check"])
+        .success()
+        .stdout_contains("1 turn");
     fs::write(recordings.file("recording"), &whole).unwrap();
     recordings.edit(2, |line| line["turn"]["journal"] = json!("AAAA"));
     recordings

@@ -418,3 +418,73 @@ print(time.process_time() - cpu < (time.monotonic() - start) / 2, time.thread_ti
         "True True",
     );
 }
+
+#[test]
+fn a_thread_function_can_name_itself_and_its_class() {
+    prints(
+        "
+import queue, threading, time
+out, q = [], queue.Queue()
+class Writer:
+    count = 0
+    def loop(self):
+        while True:
+            out.append(q.get()); Writer.count += 1; q.task_done()
+threading.Thread(target=Writer().loop, daemon=True).start()
+for i in range(4): q.put(i); time.sleep(0.01)
+print(out, Writer.count)
+class Account:
+    lock, total = threading.Lock(), 0
+    def add(self, n):
+        with Account.lock:
+            before = Account.total; time.sleep(0.005); Account.total = before + n
+threads = [threading.Thread(target=Account().add, args=(2,)) for _ in range(5)]
+for t in threads: t.start()
+for t in threads: t.join()
+print(Account.total)
+other = queue.Queue()
+def take(n):
+    if n: out.append(other.get()); take(n - 1)
+t = threading.Thread(target=take, args=(2,)); t.start()
+for i in 7, 8: time.sleep(0.005); other.put(i)
+t.join(); print(out[-2:])",
+        "[0, 1, 2, 3] 4\n10\n[7, 8]",
+    );
+}
+
+#[test]
+fn a_subclass_can_call_the_run_of_thread() {
+    prints(
+        "
+import queue, threading, time
+class Keeping(threading.Thread):
+    error = None
+    def run(self):
+        try: super().run()
+        except Exception as e: self.error = e
+q, got = queue.Queue(), []
+def fail():
+    time.sleep(0.01); got.append(q.get()); raise ValueError(1)
+t = Keeping(target=fail); t.start(); time.sleep(0.02); q.put(5); t.join()
+print(got, repr(t.error))",
+        "[5] ValueError(1)",
+    );
+}
+
+#[test]
+fn loops_that_ask_for_a_size_let_threads_run() {
+    prints(
+        "
+import queue, threading, time
+q = queue.Queue()
+def worker():
+    while True: q.get(); time.sleep(0.001)
+threading.Thread(target=worker, daemon=True).start()
+for i in range(3): q.put(i)
+while q.qsize() > 0: pass
+threading.Thread(target=time.sleep, args=(0.01,)).start()
+while threading.active_count() > 2: pass
+print(q.qsize(), threading.active_count())",
+        "0 2",
+    );
+}

@@ -151,6 +151,22 @@ def _widen_samples(random):
     for name in _LONG_SAMPLES:
         if sample := getattr(random, name, None):
             setattr(random, name, _widening(sample, always=True))
+    random.RandomState = _widen_generator(random.RandomState)
+
+
+def _widen_generator(plain):
+    """Returns the legacy generator's class with the same changes. The compiled one cannot be changed."""
+
+    class Kind(type):
+        def __instancecheck__(cls, value):
+            return isinstance(value, plain)
+
+        def __subclasscheck__(cls, other):
+            return issubclass(other, plain)
+
+    samples = {name: _widening(getattr(plain, name)) for name in _LONG_SAMPLES if hasattr(plain, name)}
+    kept = {"__doc__": plain.__doc__, "__module__": plain.__module__}
+    return Kind(plain.__name__, (plain,), samples | kept)
 
 
 class _Numpy(types.ModuleType):
@@ -190,6 +206,24 @@ def _see_longs(module):
     names = ("arange", "array", "asarray", "empty", "full", "ones", "zeros")
     created = {name: creating(getattr(_numpy, name)) for name in names}
     _see_numpy_with(module, argsort=ordering(_numpy.argsort), **created)
+
+
+def _name_longs(module):
+    # It converts an argument to the type of compiled loops over C longs, which it names.
+    plain = _numpy.dtype
+    _see_numpy_with(module, dtype=lambda kind: plain("l" if kind == "long" else kind))
+
+
+def _convert_orders(module):
+    def converting(function):
+        # Its compiled loop has a C long as order, to which int64 cannot be cast safely.
+        return lambda n, x: function(_numpy.asarray(n).astype("l", casting="same_kind"), x)
+
+    plain = module._ufuncs
+    module._ufuncs = proxy = types.ModuleType(plain.__name__)
+    proxy.__getattr__ = functools.partial(getattr, plain)
+    for name in ("eval_hermite", "eval_hermitenorm"):
+        setattr(proxy, name, converting(getattr(plain, name)))
 
 
 def _accept_peaks(module):
@@ -240,5 +274,7 @@ def install():
     for name in _LONG_MODULES:
         actions[name] = _see_longs
     actions["scipy.signal._peak_finding"] = _accept_peaks
+    actions["scipy.special._lambertw"] = actions["scipy.special._spherical_bessel"] = _name_longs
+    actions["scipy.special._orthogonal"] = _convert_orders
     actions["pandas.core.internals.managers"] = _keep_block_indices
     sys.meta_path.insert(0, _Finder(actions))

@@ -23,7 +23,7 @@ _NOT_CONVERTIBLE = inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR | inspect.C
 # Names of functions and methods that wait, or that code calls in loops to wait.
 _WAITS = frozenset(
     "acquire done empty exception full get get_nowait is_alive is_set join locked put put_nowait result "
-    "running shutdown sleep wait wait_for".split()
+    "run run_forever running shutdown sleep wait wait_for".split()
 )
 # Calls that depend on the frame that they are in.
 _OF_FRAME = frozenset("dir eval exec globals locals super vars".split())
@@ -468,7 +468,11 @@ def _compile(node, owner, code, may_wait):
         kw_defaults=[],
         defaults=[],
     )
-    outer = ast.copy_location(_function("outer", args, [inner]), node)
+    # The code is only compiled here. A name that was global in the function stays global in it, also if it is that of the
+    # function or of its class.
+    bound = {function.name, inner.name} - {"<lambda>"} - names.keys()
+    statements = [ast.Global(sorted(bound)), inner] if bound else [inner]
+    outer = ast.copy_location(_function("outer", args, statements), node)
     tree = ast.fix_missing_locations(ast.Module([outer], []))
     module = compile(tree, code.co_filename, "exec", code.co_flags & _FUTURE, True)
     found = _find_code(module, code.co_name, owner)

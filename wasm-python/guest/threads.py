@@ -49,16 +49,7 @@ def _start(self):
 def _run_thread(thread):
     """The steps of a thread: those of its function, and then the report of its exception."""
     try:
-        run = thread.run
-        if getattr(run, "__func__", None) is threading.Thread.run:
-            try:
-                if thread._target is not None:
-                    yield from thread_calls.call(thread._target, *thread._args, **thread._kwargs)
-            finally:
-                # The thread may be referenced by its target's arguments.
-                del thread._target, thread._args, thread._kwargs
-        else:
-            yield from thread_calls.call(run)
+        yield from thread_calls.call(thread.run)
     except _ENDS:
         raise
     except BaseException as error:
@@ -66,6 +57,16 @@ def _run_thread(thread):
         thread._invoke_excepthook(thread)
     finally:
         threading._active.pop(thread._ident, None)
+
+
+def _run(thread):
+    """The steps of `Thread.run`, which subclasses call too."""
+    try:
+        if thread._target is not None:
+            yield from thread_calls.call(thread._target, *thread._args, **thread._kwargs)
+    finally:
+        # The thread may be referenced by its target's arguments.
+        del thread._target, thread._args, thread._kwargs
 
 
 def _without_our_frames(traceback):
@@ -102,9 +103,9 @@ def _with_hooks(steps, trace, profile):
 def _polling(function):
     """Returns `function`, which code calls in loops, with turns for other threads."""
 
-    def polling(self):
+    def polling(*args):
         scheduler.poll()
-        return function(self)
+        return function(*args)
 
     polling.__name__, polling.__doc__ = function.__name__, function.__doc__
     polling.__qualname__ = function.__qualname__
@@ -333,7 +334,8 @@ def install():
         (threading.Event, ("is_set",)),
         (threading.Thread, ("is_alive",)),
         (futures.Future, ("done", "running")),
-        (queue.Queue, ("empty",)),
+        (queue.Queue, ("empty", "full", "qsize")),
+        (threading, ("active_count",)),
     ):
         for name in names:
             setattr(kind, name, _polling(getattr(kind, name)))
@@ -347,5 +349,6 @@ def install():
     scheduler.calls = hostcall
     thread_calls.install()
     thread_calls.add_steps(pools._worker, _work)
+    thread_calls.add_steps(threading.Thread.run, _run)
     thread_calls.add_steps(asyncio.BaseEventLoop.run_forever, event_loop.run_forever)
     _measure_cpu_time()

@@ -116,11 +116,34 @@ fn assigns(line: &str) -> bool {
 /// Returns the code at the end of prose, and the prose before it.
 pub(super) fn prose_with_code(prose: &str) -> Option<(String, String)> {
     let whole = judge(prose);
-    let (said, rest) = prose.split_at(whole.first_strong?);
+    let (said, rest) = prose.split_at(begin_of_code(prose, whole.first_strong?));
     let rest = &rest[..own_end(rest)];
     let tail = judge(rest);
     let is_code = tail.is_python() && (tail.answers || tail.strong >= 2);
     is_code.then(|| (tidy_code(rest), said.to_owned()))
+}
+
+/// Returns the offset of the first of the lines that end at `at` and are statements for certain. Alone, a statement such as
+/// `x += 5` is not taken for code, but it belongs to the code that follows it.
+fn begin_of_code(prose: &str, at: usize) -> usize {
+    let mut begin = at;
+    let mut end = at;
+    for line in prose[..at].split_inclusive('\n').rev() {
+        end -= line.len();
+        let code = line.trim_end();
+        if code.is_empty() {
+            continue;
+        }
+        if !assigns(code) && !is_deletion(code) {
+            break;
+        }
+        begin = end;
+    }
+    begin
+}
+
+fn is_deletion(line: &str) -> bool {
+    line.starts_with("del ") && judge(line).bad == 0
 }
 
 /// Returns the code between three backticks in a sentence, and the sentence. Code without a language must call

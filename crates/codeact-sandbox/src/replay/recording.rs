@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -103,6 +104,7 @@ impl Recording {
             path,
             number: 0,
             bytes: 0,
+            is_truncated: false,
         };
         let Some(header) = lines.next()? else {
             return Err(SandboxError::recording(path, "it is empty"));
@@ -134,6 +136,12 @@ impl Recording {
                     notes.push(lines.read(note.get().as_bytes())?);
                 }
             }
+        }
+        if turns.is_empty() && lines.is_truncated {
+            return Err(SandboxError::recording(
+                path,
+                "it ends within its first turn",
+            ));
         }
         Ok(Self {
             header,
@@ -246,10 +254,13 @@ struct Lines<'a> {
     path: &'a Path,
     number: usize,
     bytes: u64,
+    /// True if the file ends within a line.
+    is_truncated: bool,
 }
 
 impl Lines<'_> {
-    /// Returns the next line. An incomplete last line, of a process that was killed, is ignored.
+    /// Returns the next line. An incomplete last line, of a process that was killed, is ignored. A last line that lacks
+    /// only its line break is complete.
     fn next(&mut self) -> Result<Option<Vec<u8>>, SandboxError> {
         let mut line = Vec::new();
         let mut from = std::io::Read::take(&mut self.from, MAX_LINE);
@@ -260,7 +271,13 @@ impl Lines<'_> {
         if is_too_large || self.number > MAX_LINES {
             return Err(self.too_large());
         }
-        Ok((line.pop() == Some(b'\n')).then_some(line))
+        if line.last() == Some(&b'\n') {
+            line.pop();
+            return Ok(Some(line));
+        }
+        self.is_truncated =
+            serde_json::from_slice::<IgnoredAny>(&line).is_err() && !line.is_empty();
+        Ok((!self.is_truncated && !line.is_empty()).then_some(line))
     }
 
     fn too_large(&self) -> SandboxError {

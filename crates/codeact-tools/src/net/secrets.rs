@@ -79,6 +79,10 @@ pub enum BadSecret {
          remove it"
     )]
     Control(String),
+    /// The value begins or ends with a space or a byte order mark. HTTP removes them, so that the value of a response would
+    /// not be recognised.
+    #[error("the secret {0} begins or ends with a space or a byte order mark; remove it")]
+    Space(String),
 }
 
 impl Secret {
@@ -88,7 +92,8 @@ impl Secret {
     /// # Errors
     ///
     /// Returns [`BadSecret`] unless the name is `[A-Za-z_][A-Za-z0-9_]*`, and the value 8 to 4096 bytes
-    /// without control characters.
+    /// without control characters and
+    /// without spaces at its ends.
     pub fn new(name: &str, value: String, host: HostRule) -> Result<Self, BadSecret> {
         // First, so that the memory is overwritten in case of an error too.
         let value = Value(value.into_bytes());
@@ -100,6 +105,11 @@ impl Secret {
         let bytes = value.0.len();
         if value.0.iter().any(u8::is_ascii_control) {
             return Err(BadSecret::Control(name.to_owned()));
+        }
+        let is_at_edge = |c: char| c.is_whitespace() || c == '\u{feff}';
+        let text = String::from_utf8_lossy(&value.0);
+        if text.starts_with(is_at_edge) || text.ends_with(is_at_edge) {
+            return Err(BadSecret::Space(name.to_owned()));
         }
         if !(MIN_VALUE_BYTES..=MAX_VALUE_BYTES).contains(&bytes) {
             let name = name.to_owned();

@@ -62,6 +62,9 @@ fn a_secret_is_checked_and_its_value_is_not_shown() {
         "short12",
         "line\nbreak",
         "trailing-newline\n",
+        " leading-space",
+        "trailing-space ",
+        "\u{feff}byte-order-mark",
         "nul\0nul\0",
         &"x".repeat(4097),
     ] {
