@@ -58,10 +58,10 @@ fn escaped(value: &str) -> BTreeSet<String> {
     };
     let mut all = BTreeSet::from([value.to_owned(), json(false), json(true)]);
     if value.len() <= MAX_ALL_FORMS_BYTES {
-        let query = percent(value, "-._~");
+        let query = encode_query(value);
         all.insert(query.replace("%20", "+"));
         all.insert(query);
-        all.insert(percent(value, "-._~!$&'()*+,;=:@"));
+        all.insert(encode_path(value));
         let html = value.replace('&', "&amp;").replace('<', "&lt;");
         let html = html.replace('>', "&gt;").replace('"', "&quot;");
         all.insert(html.replace('\'', "&#x27;"));
@@ -70,13 +70,24 @@ fn escaped(value: &str) -> BTreeSet<String> {
     all
 }
 
+/// Returns `value` percent-encoded as one value of a URL's query.
+pub fn encode_query(value: &str) -> String {
+    percent(value, "-._~")
+}
+
+/// Returns `value` percent-encoded as one segment of a URL's path.
+pub fn encode_path(value: &str) -> String {
+    percent(value, "-._~!$&'()*+,;=:@")
+}
+
 /// Percent-encodes all bytes except letters, digits and `unchanged`.
-pub(super) fn percent(value: &str, unchanged: &str) -> String {
+fn percent(value: &str, unchanged: &str) -> String {
     let mut text = String::new();
     for byte in value.bytes() {
         if byte.is_ascii_alphanumeric() || unchanged.as_bytes().contains(&byte) {
             text.push(char::from(byte));
         } else {
+            // Writing to a string does not fail.
             let _ = write!(text, "%{byte:02X}");
         }
     }

@@ -21,6 +21,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+pub use forms::{encode_path, encode_query};
 use search::Forms;
 pub use stream::RedactorStream;
 

@@ -43,7 +43,7 @@ fn html_safe_json(text: &str) -> String {
 }
 
 fn upper_percent(text: &str) -> String {
-    forms::percent(text, "-._~")
+    forms::encode_query(text)
 }
 
 fn lower_percent(text: &str) -> String {

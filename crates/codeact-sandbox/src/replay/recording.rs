@@ -271,13 +271,12 @@ impl Lines<'_> {
         if is_too_large || self.number > MAX_LINES {
             return Err(self.too_large());
         }
-        if line.last() == Some(&b'\n') {
-            line.pop();
-            return Ok(Some(line));
+        if line.is_empty() {
+            return Ok(None);
         }
-        self.is_truncated =
-            serde_json::from_slice::<IgnoredAny>(&line).is_err() && !line.is_empty();
-        Ok((!self.is_truncated && !line.is_empty()).then_some(line))
+        let has_line_break = line.pop_if(|last| *last == b'\n').is_some();
+        self.is_truncated = !has_line_break && serde_json::from_slice::<IgnoredAny>(&line).is_err();
+        Ok((!self.is_truncated).then_some(line))
     }
 
     fn too_large(&self) -> SandboxError {

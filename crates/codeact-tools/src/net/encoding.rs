@@ -1,7 +1,8 @@
 //! Encodings in which the value of a secret is inserted.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
+
+use codeact_base::redact::{encode_path, encode_query};
 
 /// Encoding of a value at the position where it is inserted.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -23,25 +24,11 @@ impl Encoding {
     pub(super) fn encode(self, value: &str) -> Cow<'_, str> {
         match self {
             Self::Plain | Self::Credentials => Cow::Borrowed(value),
-            Self::Path => percent(value, "-._~!$&'()*+,;=:@").into(),
-            Self::Query => percent(value, "-._~").into(),
+            Self::Path => encode_path(value).into(),
+            Self::Query => encode_query(value).into(),
             Self::Json => json(value).into(),
         }
     }
-}
-
-/// Percent-encodes all bytes except letters, digits and `unchanged`.
-fn percent(value: &str, unchanged: &str) -> String {
-    let mut text = String::new();
-    for byte in value.bytes() {
-        if byte.is_ascii_alphanumeric() || unchanged.as_bytes().contains(&byte) {
-            text.push(char::from(byte));
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
 }
 
 fn json(value: &str) -> String {
