@@ -16,7 +16,7 @@ use codeact_base::private::create_dir;
 use super::builtin::{BuiltinPackages, required_by};
 use super::limits::{MAX_BYTES, MAX_REQUESTS, MAX_VERSIONS};
 use super::metadata::Metadata;
-use super::pip_output::{NoMatch, listed_versions, no_match};
+use super::pip_output::{NoMatch, is_about_a_wheel, listed_versions, no_match};
 use super::resolver::{Fetched, Index, Unmet, Wanted};
 use super::syntax::Version;
 use super::wheel::parse_file_name;
@@ -188,6 +188,35 @@ impl<'a> ClientIndex<'a> {
         arguments
     }
 
+    /// Fetches the packages one by one after the client failed because of a wheel, or returns the version that it fails for.
+    fn without_unreadable(
+        &mut self,
+        wanted: &[Wanted],
+        error: ClientError,
+    ) -> Result<Fetched, ClientError> {
+        if let [one] = wanted {
+            let mut fitting = self.versions(&one.name)?;
+            fitting.retain(|version| one.versions.contains(version));
+            let newest = fitting.iter().find(|version| !version.is_prerelease());
+            return match newest.or(fitting.first()) {
+                Some(version) => Ok(Fetched::Unusable {
+                    name: one.name.clone(),
+                    version: version.clone(),
+                    error,
+                }),
+                None => Err(error),
+            };
+        }
+        let mut all = Vec::new();
+        for one in wanted {
+            match self.fetch(std::slice::from_ref(one))? {
+                Fetched::All(found) => all.extend(found),
+                other => return Ok(other),
+            }
+        }
+        Ok(Fetched::All(all))
+    }
+
     /// Reads the downloaded wheel of `wanted` in the folder `to`.
     fn downloaded(&self, wanted: &Wanted, to: &Path) -> Result<Option<PathBuf>, PackError> {
         let paths = list_folder(to)?;
@@ -241,7 +270,8 @@ impl Index for ClientIndex<'_> {
                         let versions = parsed(&versions);
                         Ok(Fetched::NoMatch { name, versions })
                     }
-                    _ => Err(ClientError::Failed(run)),
+                    _ if !is_about_a_wheel(&run.output) => Err(ClientError::Failed(run)),
+                    _ => self.without_unreadable(wanted, ClientError::Failed(run)),
                 };
             }
             Err(error) => return Err(error),
@@ -256,7 +286,22 @@ impl Index for ClientIndex<'_> {
                 let run = self.run(arguments, None);
                 return Err(self.client.failure(&run, problem, output).into());
             };
-            let metadata = Metadata::read(&path)?;
+            let metadata = match Metadata::read(&path) {
+                Ok(metadata) => metadata,
+                Err(error @ PackError::BadWheel { .. }) => {
+                    let version = parse_file_name(&path).and_then(|(_, v, _)| Version::parse(&v));
+                    let error = ClientError::from(error);
+                    return match version {
+                        Some(version) => Ok(Fetched::Unusable {
+                            name: wanted.name.clone(),
+                            version,
+                            error,
+                        }),
+                        None => Err(error),
+                    };
+                }
+                Err(error) => return Err(error.into()),
+            };
             let key = (metadata.name.clone(), metadata.version.clone());
             self.wheels.insert(key, (metadata.clone(), path));
             all.push(metadata);

@@ -83,6 +83,7 @@ impl Headers {
         let text = String::from_utf8_lossy(bytes);
         let mut headers = Self::default();
         let mut unfolded: Vec<(&str, String)> = Vec::new();
+        let mut dependencies = 0;
         let mut ended = (bytes.len() as u64) < MAX_HEADER_BYTES;
         for line in text.lines() {
             // A line of spaces continues a header, such as a licence with paragraphs.
@@ -96,6 +97,10 @@ impl Headers {
                     value.push_str(line.trim());
                 }
             } else if let Some((key, value)) = line.split_once(':') {
+                dependencies += usize::from(key.eq_ignore_ascii_case("Requires-Dist"));
+                if dependencies > MAX_DEPENDENCIES {
+                    return Err(format!("it has more than {MAX_DEPENDENCIES} dependencies"));
+                }
                 unfolded.push((key, value.trim().to_owned()));
             }
         }
@@ -110,9 +115,6 @@ impl Headers {
             } else if key.eq_ignore_ascii_case("Requires-Dist") {
                 headers.requires.push(value);
             }
-        }
-        if headers.requires.len() > MAX_DEPENDENCIES {
-            return Err(format!("it has more than {MAX_DEPENDENCIES} dependencies"));
         }
         Ok(headers)
     }
@@ -130,5 +132,16 @@ mod tests {
         let headers = Headers::parse(text).unwrap();
         assert_eq!(headers.name.as_deref(), Some("A"));
         assert_eq!(headers.requires, ["b", "c; extra == 'x'", "d"]);
+    }
+
+    #[test]
+    fn too_many_dependencies_are_refused_while_they_are_read() {
+        let headers = |count: usize| {
+            let text = format!("Name: a\n{}\n", "Requires-Dist: b\n".repeat(count));
+            Headers::parse(text.as_bytes()).map(|headers| headers.requires.len())
+        };
+        assert_eq!(headers(MAX_DEPENDENCIES), Ok(MAX_DEPENDENCIES));
+        let error = headers(MAX_DEPENDENCIES + 1).unwrap_err();
+        assert!(error.contains("more than 1000 dependencies"), "{error}");
     }
 }

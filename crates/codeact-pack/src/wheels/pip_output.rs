@@ -37,6 +37,20 @@ pub(super) fn no_match(output: &ClientOutput) -> Option<NoMatch> {
     })
 }
 
+/// Returns true if pip failed because of the content of a wheel, with an error or with a traceback.
+pub(super) fn is_about_a_wheel(output: &ClientOutput) -> bool {
+    const SIGNS: [&str; 6] = [
+        ".dist-info",
+        "Invalid metadata",
+        "Traceback (most recent call last)",
+        "inconsistent",
+        "invalid metadata",
+        "invalid wheel",
+    ];
+    let mut lines = output.stderr.iter().chain(&output.stdout);
+    lines.any(|line| SIGNS.iter().any(|sign| line.contains(sign)))
+}
+
 /// Returns the name at the start of a requirement.
 fn leading_name(requirement: &str) -> &str {
     let end = requirement.find(|c| !is_name_char(c));

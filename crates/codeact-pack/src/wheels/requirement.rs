@@ -1,6 +1,6 @@
 //! Requirements: a package's name, extras and version specifiers. This file is a security boundary.
 //!
-//! The grammar is that of PEP 508 without URLs, markers and parentheses. Any other text is rejected, because a
+//! The grammar is that of PEP 508 without URLs and markers. Any other text is rejected, because a
 //! requirement becomes an argument of a package client, which would accept options, paths and URLs.
 
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::PackError;
 /// Maximum length of a requirement, in bytes.
 const MAX_REQUIREMENT_BYTES: usize = 256;
 /// Operators of version specifiers. An operator comes before its own prefixes.
-const OPERATORS: [&str; 7] = ["==", "!=", "<=", ">=", "~=", "<", ">"];
+const OPERATORS: [&str; 8] = ["===", "==", "!=", "<=", ">=", "~=", "<", ">"];
 
 /// A package to add: `NAME`, `NAME==VERSION`, `NAME[EXTRA]==VERSION`, or a name with other specifiers, separated by
-/// commas. Names and extras are normalised (PEP 503).
+/// commas, with or without parentheses around them. Names and extras are normalised (PEP 503).
 ///
 /// ```
 /// use codeact_pack::Requirement;
@@ -150,6 +150,12 @@ fn parse(text: &str) -> Result<Requirement, String> {
         extras.sort();
         extras.dedup();
         rest = after.trim_start_matches(' ');
+    }
+    if let Some(inside) = rest.strip_prefix('(') {
+        let Some(inside) = inside.trim_end_matches(' ').strip_suffix(')') else {
+            return err("`(` is not closed");
+        };
+        rest = inside.trim_matches(' ');
     }
     let mut clauses = Vec::new();
     if !rest.is_empty() {

@@ -198,7 +198,9 @@ impl Resolver<'_> {
         };
         let mut all = match self.index.fetch(&[wanted]) {
             Ok(Fetched::All(all)) => all,
-            Ok(Fetched::NoMatch { .. }) => return Ok(Trial::Unusable),
+            Ok(Fetched::NoMatch { .. } | Fetched::Unusable { .. }) => {
+                return Ok(Trial::Unusable);
+            }
             Err(ClientError::Final(e)) if matches!(*e, PackError::BadWheel { .. }) => {
                 return Ok(Trial::Unusable);
             }

@@ -22,6 +22,12 @@ pub(in crate::wheels) enum Fetched {
         /// The versions that have a pure wheel.
         versions: Vec<Version>,
     },
+    /// The wheel that was selected cannot be used. Another version may be.
+    Unusable {
+        name: String,
+        version: Version,
+        error: ClientError,
+    },
 }
 
 /// Source of wheels.

@@ -9,6 +9,8 @@
 //! fetches and not 100. If no older version helps, the conflict moves up to the packages that depend on that one.
 //! Versions that were given up stay excluded, so the search can miss a solution, but it ends.
 //!
+//! A wheel that cannot be used, as with metadata that is not valid, is excluded, so that an older version is selected.
+//!
 //! A dependent package that asks for an older version than that of the pack gets the pack's version, with a note:
 //! upper limits are mostly guesses, and older versions of that package have none only because they are older.
 
@@ -21,6 +23,7 @@ use std::rc::Rc;
 
 use super::Requirement;
 use super::builtin::BuiltinPackages;
+use super::limits::MAX_UNUSABLE;
 use super::metadata::Metadata;
 use super::syntax::{Dependency, Environment, Source, Specifiers, Version};
 use crate::PackError;
@@ -58,6 +61,10 @@ pub(super) struct Resolver<'a> {
     pure: BTreeMap<String, Vec<Version>>,
     /// Number of conflicts so far.
     conflicts: usize,
+    /// The error of the first wheel of a package that cannot be used.
+    unusable: BTreeMap<String, ClientError>,
+    /// Number of wheels so far that cannot be used.
+    skipped: usize,
 }
 
 impl<'a> Resolver<'a> {
@@ -76,6 +83,8 @@ impl<'a> Resolver<'a> {
             stepped_back: BTreeMap::new(),
             pure: BTreeMap::new(),
             conflicts: 0,
+            unusable: BTreeMap::new(),
+            skipped: 0,
         }
     }
 
@@ -110,17 +119,52 @@ impl<'a> Resolver<'a> {
             match self.index.fetch(&open)? {
                 Fetched::All(all) => {
                     for (metadata, wanted) in all.into_iter().zip(&open) {
-                        let candidate = self.candidate(metadata)?;
-                        self.selected
-                            .insert(wanted.name.clone(), Rc::new(candidate));
+                        let version = Version::parse(&metadata.version);
+                        match (self.candidate(metadata), version) {
+                            (Ok(candidate), _) => {
+                                self.selected
+                                    .insert(wanted.name.clone(), Rc::new(candidate));
+                            }
+                            (Err(error), Some(version)) => {
+                                self.skip(&wanted.name, &version, error.into())?;
+                            }
+                            (Err(error), None) => return Err(error.into()),
+                        }
                     }
                 }
+                Fetched::Unusable {
+                    name,
+                    version,
+                    error,
+                } => self.skip(&name, &version, error)?,
                 Fetched::NoMatch { name, versions } => {
+                    if let Some(error) = self.unusable.remove(&name) {
+                        return Err(error);
+                    }
                     self.pure.insert(name.clone(), newest_first(versions));
                     self.settle(&name, &needs)?;
                 }
             }
         }
+    }
+
+    /// Excludes a version whose wheel cannot be used. The error is that of the package if no other version fits.
+    fn skip(
+        &mut self,
+        name: &str,
+        version: &Version,
+        error: ClientError,
+    ) -> Result<(), ClientError> {
+        self.skipped += 1;
+        if self.skipped > MAX_UNUSABLE {
+            return Err(error);
+        }
+        let excluded = self.excluded.entry(name.to_owned()).or_default();
+        excluded.extend(&clause("!=", version)?);
+        let why = format!("the wheel of version {version} cannot be used");
+        self.stepped_back.insert(name.to_owned(), why);
+        self.unusable.entry(name.to_owned()).or_insert(error);
+        Ok(())
     }
 
     /// Returns the needed packages, as far as they are known from the selected ones.

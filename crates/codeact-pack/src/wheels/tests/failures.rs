@@ -158,7 +158,9 @@ fn attack_dependencies_become_no_options_of_the_client() {
             matches!(error, PackError::BadWheel { .. }),
             "{odd}: {error}"
         );
-        assert_eq!(calls(&home).len(), 1);
+        let calls = calls(&home);
+        assert_eq!(calls.len(), 2, "{calls:?}");
+        assert!(calls.iter().all(|call| !call.contains(odd)), "{calls:?}");
     }
 }
 
@@ -182,6 +184,30 @@ fn attack_metadata_of_another_package_or_size_is_refused() {
         "Requires-Dist: a\n".repeat(3000)
     )));
     assert!(text.contains("dependencies"), "{text}");
+}
+
+#[test]
+fn a_wheel_that_the_client_or_the_resolver_cannot_read_does_not_block_older_versions() {
+    let home = home();
+    let wheel = home.path("index/pure/thing-2.0-py3-none-any.whl");
+    fs::write(wheel, wheel_with("other", "1.0", &[])).unwrap();
+    packages(&home, &["thing"]).unwrap();
+    assert!(calls(&home).iter().any(|call| call.contains("thing!=2.0")));
+
+    let home = super::fetch::home();
+    add(&home, "thing", "3.0", &[], &[]);
+    let fails = "case \"$all\" in *'<0.dev0'*|*'!=3.0'*|*other*) ;; \
+                 *) echo 'Traceback (most recent call last):' >&2; exit 2;; esac";
+    client(&home, fails);
+    packages(&home, &["thing"]).unwrap();
+    let text = error_of_client(&home, "thing==3.0");
+    assert!(text.contains("Traceback"), "{text}");
+}
+
+/// Returns the text of the error for `requirement`, with the output of the client.
+fn error_of_client(home: &crate::tests::Home, requirement: &str) -> String {
+    let error = packages(home, &[requirement]).unwrap_err();
+    format!("{error} {error:?}")
 }
 
 #[test]

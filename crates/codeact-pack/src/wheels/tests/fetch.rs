@@ -75,8 +75,12 @@ esac
 mkdir -p "$dest"
 for r in ${{all##* -- }}; do
     name=${{r%%[<>=!~]*}}
-    case "$r" in *'<0.dev0') want=none;; *==*) want=${{r##*==}};; *) want='*';; esac
-    found=$(ls "$index/$folder/$name"-$want-*.whl 2>/dev/null | tail -1)
+    case "$r" in *'<0.dev0') want=none;; *==*) want=${{r##*==}}; want=${{want%%,*}};; *) want='*';; esac
+    found=
+    for f in "$index/$folder/$name"-$want-*.whl; do
+        v=${{f##*/"$name"-}}
+        case "$r," in *"!=${{v%%-*}},"*) ;; *) [ -e "$f" ] && found=$f;; esac
+    done
     if [ -z "$found" ]; then
         versions=
         for f in "$index/$folder/$name"-*; do

@@ -16,6 +16,10 @@ fn names_extras_and_specifiers_are_normalised() {
         ("rich>=13,<15", "rich<15,>=13"),
         (" rich ~= 13.1 , != 13.2.* ", ""),
         ("rich ~= 13.1 , != 13.2.*", "rich!=13.2.*,~=13.1"),
+        ("rich (<15)", "rich<15"),
+        ("rich( >=13, <15 )", "rich<15,>=13"),
+        ("rich[all] (==14.0.0)", "rich[all]==14.0.0"),
+        ("rich===14.0", "rich===14.0"),
         (
             "rich [ all ] == 1!2.0RC1+local.1",
             "rich[all]==1!2.0rc1+local.1",
@@ -36,7 +40,13 @@ fn only_one_exact_version_is_a_pin() {
         requirement.pin().map(str::to_owned)
     };
     assert_eq!(pin("rich[all]==14.0.0").as_deref(), Some("14.0.0"));
-    for text in ["rich", "rich==14.*", "rich>=14", "rich==14.0,!=13"] {
+    for text in [
+        "rich",
+        "rich==14.*",
+        "rich>=14",
+        "rich==14.0,!=13",
+        "rich===14.0",
+    ] {
         assert_eq!(pin(text), None, "{text}");
     }
 }
@@ -61,13 +71,16 @@ fn options_paths_urls_and_malformed_texts_are_rejected() {
         ("rich --pre", "not a version specifier"),
         ("rich click", "not a version specifier"),
         ("rich=1", "not a version specifier"),
-        ("rich===1", "not a valid version"),
         ("rich==", "not a valid version"),
         ("rich==-1", "not a valid version"),
         ("rich==1 2", "not a valid version"),
         ("rich>=1.*", "not a valid version"),
         ("rich==1,", "not a version specifier"),
-        ("rich(>=1)", "not a version specifier"),
+        ("rich(>=1", "not closed"),
+        ("rich(>=1) x", "not closed"),
+        ("rich((>=1))", "not a version specifier"),
+        ("rich(x)", "not a version specifier"),
+        ("rich===", "not a valid version"),
         ("rich[", "not closed"),
         ("rich[]", "not a valid name"),
         ("rich[a b]", "not a valid name"),

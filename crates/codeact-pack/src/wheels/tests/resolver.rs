@@ -268,6 +268,28 @@ fn a_dependency_that_cannot_be_parsed_is_an_error_or_rules_an_old_version_out() 
 }
 
 #[test]
+fn a_wheel_that_cannot_be_used_does_not_block_older_versions() {
+    let mut index = MemoryIndex::default();
+    index.add("app", "1", &["lib"]);
+    index.add("lib", "3", &["a b"]);
+    index.add("lib", "2", &["x>="]);
+    index.add("lib", "1", &[]);
+    let resolution = index.resolve(&["app"]).unwrap();
+    assert_eq!(names(&resolution), ["app==1", "lib==1"]);
+    let note = "lib 1 is used, because the wheel of version 2 cannot be used";
+    assert_eq!(resolution.notes, [note]);
+    // A pinned version has no other one: the error is that of its wheel.
+    let error = index.resolve(&["lib==3"]).unwrap_err().to_string();
+    assert!(error.contains("lib 3") && error.contains("a b"), "{error}");
+    // The search ends.
+    for version in 10..40 {
+        index.add("lib", &version.to_string(), &["a b"]);
+    }
+    let error = index.resolve(&["app"]).unwrap_err();
+    assert!(matches!(error, PackError::BadWheel { .. }), "{error}");
+}
+
+#[test]
 fn the_number_of_packages_is_bounded() {
     let mut index = MemoryIndex::default();
     let many: Vec<_> = (0..1000).map(|i| format!("p{i}")).collect();
