@@ -125,6 +125,64 @@ fn an_unreadable_reply_gets_the_reason_as_observation() {
 }
 
 #[test]
+fn several_calls_in_a_reply_run_as_one_program_in_order() {
+    for (name, reply) in [
+        (
+            "mistral",
+            "[TOOL_CALLS]python{\"code\": \"x = 6\"}[TOOL_CALLS]python{\"code\": \"final_answer(x * 7)\"}",
+        ),
+        (
+            "kimi",
+            "<|tool_calls_section_begin|><|tool_call_begin|>functions.python:0<|tool_call_argument_begin|>\
+             {\"code\": \"x = 6\"}<|tool_call_end|><|tool_call_begin|>functions.python:1\
+             <|tool_call_argument_begin|>{\"code\": \"final_answer(x * 7)\"}<|tool_call_end|>\
+             <|tool_calls_section_end|>",
+        ),
+        (
+            "deepseek",
+            "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"python\">\n\
+             <｜DSML｜parameter name=\"code\" string=\"true\">x = 6</｜DSML｜parameter>\n\
+             </｜DSML｜invoke>\n<｜DSML｜invoke name=\"python\">\n\
+             <｜DSML｜parameter name=\"code\" string=\"true\">final_answer(x * 7)</｜DSML｜parameter>\n\
+             </｜DSML｜invoke>\n</｜DSML｜function_calls>",
+        ),
+        (
+            "llama",
+            "<|python_start|>[python(code=\"x = 6\"), python(code=\"final_answer(x * 7)\")]<|python_end|>",
+        ),
+        (
+            "statements between blocks",
+            "```python\nx = 3\n```\nx = x * 2\n```python\nfinal_answer(x * 7)\n```",
+        ),
+    ] {
+        let done = solve("t", &["--max-steps", "1"], [Exchange::say(reply)]);
+        assert_eq!(done.stdout, "42\n", "{name}: {done:?}");
+        done.success();
+    }
+}
+
+#[test]
+fn a_reply_of_which_code_would_be_lost_or_shown_as_the_answer_is_refused() {
+    for reply in [
+        "I am done: `final_answer(41)`.",
+        "```diff\n+final_answer(41)\n```",
+        "<execute_bash>\nls\n</execute_bash>",
+        "```python\n>>> x = 40\nx = x + 2\n>>> final_answer(x)\n```",
+        "x = 41\nNow I give the answer.\nfinal_answer(x)",
+        "```python\nx = 41\n```\nI add one:\nx += 1\n```python\nfinal_answer(x)\n```",
+    ] {
+        let script = [
+            Exchange::say("```python\nprint(6 * 7)\n```"),
+            Exchange::say(reply).sees("Output:\n42"),
+            Exchange::say("```python\nfinal_answer(42)\n```")
+                .after(reply)
+                .sees("Observation: The reply mixes Python and prose without a fence"),
+        ];
+        solve("6 * 7?", &[], script).success().stdout("42\n");
+    }
+}
+
+#[test]
 fn an_observation_that_the_model_invents_is_cut_off() {
     const CODE: &str = "```python\nprint(6 * 7)\n```";
     const MADE_UP: &str = "\nObservation: 41\n```python\nfinal_answer(41)\n```";

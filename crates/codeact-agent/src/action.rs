@@ -5,17 +5,20 @@
 //! reply is untrusted: no text causes a panic or unbounded recursion, and the time is linear in its length. `reader` has
 //! the bound.
 //!
-//! Three rules apply. Reasoning is never run. A call of a code tool is run if it has code, and is never an answer. A text
-//! that may mean one thing or another is refused with a message.
+//! Four rules apply. Reasoning is never run. A call of a code tool is run if it has code, and is never an answer; nor is any
+//! text with a call of `final_answer` (`traces`). Code that is run lacks no statement of the reply (`statements`, `prompts`).
+//! A text that may mean one thing or another is refused with a message.
 //!
-//! `text` normalises the reply; `marks` reads tags and tokens of any shape; `blocks` splits the reply into prose, blocks and
-//! calls, with `reasoning`, `fence`, `language`, `calls`, `react`, `pythonic`, `json` and `loose_json`; `meaning` finds the code of a
-//! call, and `tidy` the code of a block; `likeness` decides if a text without a language is Python, with `lexer`; `bare`
-//! reads replies without a block, and `found` joins what the blocks have.
+//! `text` normalises the reply; `marks` reads tags and tokens of any shape, and `mark_kinds` has their meanings; `blocks` splits
+//! the reply into prose, blocks and calls, with `reasoning`, `fence`, `language`, `calls`, `react`, `pythonic`, `json` and
+//! `loose_json`; `meaning` finds the code of a call, and `tidy` the code of a block; `likeness` decides if a text without a
+//! language is Python, with `lexer`; `bare` and `marked_prose` read replies without a block, and `found` joins what the blocks
+//! have.
 
 mod bare;
 mod blocks;
 mod call;
+mod call_parts;
 mod calls;
 mod fence;
 mod found;
@@ -25,25 +28,36 @@ mod language;
 mod lexer;
 mod likeness;
 mod loose_json;
+mod mark_kinds;
+mod marked_prose;
 mod marks;
 mod meaning;
+mod names;
+mod observations;
+mod prompts;
 mod pythonic;
 mod react;
 mod reader;
 mod reasoning;
+mod statements;
 mod steps;
 #[cfg(test)]
 mod tests;
 mod text;
 mod tidy;
+mod traces;
 
-use bare::{bare_code, calls_in_prose, inline_code, prose_with_code, unwrapped};
+use bare::{bare_code, calls_in_prose, code_after_a_word, inline_code, prose_with_code, unwrapped};
 use blocks::{Part, Scan, scan};
 use found::Found;
 pub(super) use invented::{is_in_code, is_invented};
 use language::Language;
 use likeness::judge;
+use marked_prose::{indented_code, labelled_code, session_after_prose};
 use meaning::{Meaning, meaning};
+use names::Names;
+use prompts::first_prompt;
+use statements::{Statements, statements};
 use text::{normalise, trim_blank_lines, with_line_feeds_at_fences, without_quote_marks};
 use tidy::tidy_code;
 
@@ -111,13 +125,32 @@ fn unreadable(reason: String) -> Action {
     Action::Unreadable { reason }
 }
 
+/// Returns the action for code. A session of a prompt that is left in it cannot be read for certain.
 fn code(source: String, said: &str) -> Action {
+    if let Some(line) = first_prompt(&source) {
+        return mixed(Some(line));
+    }
     let said = said.trim().to_owned();
     Action::Code { source, said }
 }
 
-/// Parses a reply of an agent's step.
+/// Parses a reply of an agent's step. A text with traces of code is not an answer.
 fn agent(text: &str) -> Action {
+    let action = code_or_answer(text);
+    let Action::Answer(answer) = &action else {
+        return action;
+    };
+    let whole = scan(text).text_without_calls();
+    match traces::first(answer).or_else(|| traces::first(&whole)) {
+        Some(line) => mixed(Some(line)),
+        None => action,
+    }
+}
+
+fn code_or_answer(text: &str) -> Action {
+    if let Some((source, said)) = code_after_a_word(text) {
+        return code(source, said);
+    }
     if let Some(source) = bare_code(text) {
         return code(source, "");
     }
@@ -139,7 +172,18 @@ fn blocks_or_prose(text: &str) -> Action {
     let scan = scan(text);
     let found = Found::of(&scan);
     if let Some(source) = found.code() {
-        return code(source, &found.prose);
+        // A call or a statement that is not read would be lost.
+        if let Some(name) = &found.tool {
+            return tool_call(name);
+        }
+        if calls_in_prose(&found.prose).is_some() {
+            return mixed(found.prose.lines().find(|line| line.contains('{')));
+        }
+        let lost = found.statement.as_deref();
+        return match lost.or_else(|| traces::markup(&found.prose)) {
+            Some(line) => mixed(Some(line)),
+            None => code(source, &found.prose),
+        };
     }
     without_code(&scan, &found).unwrap_or_else(|| nothing(&scan))
 }
@@ -186,14 +230,9 @@ fn without_code(scan: &Scan<'_>, found: &Found<'_>) -> Option<Action> {
         return Some(Action::Answer(text.trim().to_owned()));
     }
     if let Some((source, said)) = inline_code(prose) {
-        return Some(code(source, &said));
+        return Some(code_in_prose(source, &said));
     }
-    let whole = scan.parts.iter().map(|part| match part {
-        Part::Prose(prose) => prose,
-        Part::Block(block) => block.raw,
-        Part::Calls(_, raw) => raw,
-    });
-    Some(Action::Answer(whole.collect::<String>().trim().to_owned()))
+    Some(Action::Answer(scan.text().trim().to_owned()))
 }
 
 fn tool_call(name: &str) -> Action {
@@ -206,8 +245,13 @@ fn tool_call(name: &str) -> Action {
 
 /// Returns the action of prose, or of bare code with prose around it.
 fn prose_reply(prose: &str) -> Action {
-    if let Some((source, said)) = prose_with_code(prose).or_else(|| inline_code(prose)) {
-        return code(source, &said);
+    let found = prose_with_code(prose)
+        .or_else(|| labelled_code(prose))
+        .or_else(|| session_after_prose(prose))
+        .or_else(|| inline_code(prose))
+        .or_else(|| indented_code(prose));
+    if let Some((source, said)) = found {
+        return code_in_prose(source, &said);
     }
     if let Some((calls, said)) = calls_in_prose(prose) {
         let mut found = Found::default();
@@ -220,14 +264,34 @@ fn prose_reply(prose: &str) -> Action {
         }
     }
     let whole = judge(prose);
-    if whole.is_mixed() {
-        return unreadable(format!(
-            "The reply mixes Python and prose without a fence, so where the code ends cannot be \
-             told{}. {SEND}",
-            quoted(whole.first_bad)
-        ));
+    // A statement at the start of a reply is no answer either.
+    if whole.is_mixed() || whole.bad > 0 && whole.first_strong == Some(0) {
+        return mixed(whole.first_bad);
     }
     Action::Answer(prose.to_owned())
+}
+
+/// Returns the action for code after or within prose. Statements of the prose that the code needs belong to it.
+fn code_in_prose(source: String, said: &str) -> Action {
+    if let Some(line) = first_prompt(said).or_else(|| traces::first(said)) {
+        return mixed(Some(line));
+    }
+    let mut names = Names::default();
+    names.add(&source);
+    match statements(said, &names, false, true) {
+        Statements::None => code(source, said),
+        Statements::All => code(format!("{}\n{source}", tidy_code(said)), ""),
+        Statements::Some(line) => mixed(Some(line)),
+    }
+}
+
+/// Returns the message for a reply of Python and prose; `line` is an example.
+fn mixed(line: Option<&str>) -> Action {
+    unreadable(format!(
+        "The reply mixes Python and prose without a fence, so where the code ends cannot be \
+         told{}. {SEND}",
+        quoted(line)
+    ))
 }
 
 /// Returns `line` as an example for a message, shortened.

@@ -1,6 +1,5 @@
 //! Replies whose code is in no block: bare code, bare code after prose, and code between backticks in a sentence.
 
-use super::blocks::is_observation;
 use super::call::Call;
 use super::fence::{CodeState, find_mark};
 use super::json;
@@ -10,7 +9,8 @@ use super::likeness::judge;
 use super::loose_json;
 use super::marks::{Mark, mark};
 use super::meaning::{Meaning, meaning};
-use super::pythonic::pythonic_call;
+use super::observations::is_observation;
+use super::pythonic::code_tool_calls;
 use super::react;
 use super::text::trim_blank_lines;
 use super::tidy::tidy_code;
@@ -21,24 +21,57 @@ pub(super) fn bare_code(text: &str) -> Option<String> {
         return None;
     }
     let body = trim_blank_lines(&text[..own_end(text)]);
+    let body = body.strip_suffix("<end_code>").map_or(body, str::trim_end);
     // If a prompt ends in "```", the reply begins with the language.
     let body = ["python\n", "Code:\n"]
         .iter()
         .find_map(|label| body.strip_prefix(label))
         .unwrap_or(body);
-    if let Some((call, rest)) = pythonic_call(body)
-        && rest.trim().is_empty()
-        && call.name.contains("python")
-        && let Meaning::Code(source) = meaning(&call)
-    {
-        return Some(source);
+    // The scanner finds the end of a marked block.
+    if mark(body).is_some_and(|mark| mark.is_code() && !mark.closes) {
+        return None;
     }
     let source = tidy_code(without_quotes(body).unwrap_or(body));
+    if let Some(calls) = code_tool_calls(&source) {
+        let sources = calls.iter().map(|call| match meaning(call) {
+            Meaning::Code(source) => Some(source),
+            _ => None,
+        });
+        return Some(sources.collect::<Option<Vec<_>>>()?.join("\n\n"));
+    }
     judge(&source).is_python().then_some(source)
 }
 
-/// Returns the body of a block with quotes in place of the fence: `'''python`.
-fn without_quotes(body: &str) -> Option<&str> {
+/// Returns the code of a reply whose first line is only a word such as `Sure!`, and this line.
+pub(super) fn code_after_a_word(text: &str) -> Option<(String, &str)> {
+    const WORDS: [&str; 12] = [
+        "alright",
+        "certainly",
+        "done",
+        "great",
+        "hi",
+        "of course",
+        "ok",
+        "okay",
+        "right",
+        "sure",
+        "understood",
+        "yes",
+    ];
+    let (first, rest) = text.trim_start().split_once('\n')?;
+    let word = first.trim().trim_end_matches(['.', '!', ',', ':', '…']);
+    let is_word = word.len() < 12 && WORDS.contains(&&*word.to_ascii_lowercase());
+    is_word.then(|| Some((bare_code(rest)?, first)))?
+}
+
+/// Returns the body of a block with quotes or single backticks in place of the fence: `'''python`.
+pub(super) fn without_quotes(body: &str) -> Option<&str> {
+    let inner = body
+        .strip_prefix('`')
+        .and_then(|rest| rest.strip_suffix('`'));
+    if let Some(inner) = inner.filter(|inner| !inner.contains(['`', '\n'])) {
+        return Some(inner);
+    }
     let quotes = ["'''", "\"\"\""]
         .into_iter()
         .find(|quotes| body.starts_with(quotes))?;
@@ -78,7 +111,12 @@ pub(super) fn unwrapped(text: &str) -> Option<&str> {
 }
 
 /// Returns the offset of the first invented result or mark of the end of the message, given that `text` is Python.
-fn own_end(text: &str) -> usize {
+pub(super) fn own_end(text: &str) -> usize {
+    end_of_code(text, ends_message)
+}
+
+/// Returns the offset of the first invented result or mark for which `is_end` is true, given that `text` is Python.
+pub(super) fn end_of_code(text: &str, is_end: impl Fn(&Mark<'_>) -> bool) -> usize {
     let mut state = CodeState::default();
     let mut at = 0;
     for line in text.split_inclusive('\n') {
@@ -92,7 +130,7 @@ fn own_end(text: &str) -> usize {
             let mut strings = state.strings;
             let mut marks = tokens(&mut strings, code).filter(|token| token.kind == Kind::Op(b'<'));
             let end =
-                marks.find(|token| mark(&code[token.start..]).is_some_and(|mark| ends_code(&mark)));
+                marks.find(|token| mark(&code[token.start..]).is_some_and(|mark| is_end(&mark)));
             if let Some(token) = end {
                 return at + token.start;
             }
@@ -103,7 +141,7 @@ fn own_end(text: &str) -> usize {
     at
 }
 
-fn ends_code(mark: &Mark<'_>) -> bool {
+pub(super) fn ends_message(mark: &Mark<'_>) -> bool {
     mark.ends_message() || mark.is_result() && !mark.closes
 }
 
@@ -119,7 +157,8 @@ pub(super) fn prose_with_code(prose: &str) -> Option<(String, String)> {
     let (said, rest) = prose.split_at(begin_of_code(prose, whole.first_strong?));
     let rest = &rest[..own_end(rest)];
     let tail = judge(rest);
-    let is_code = tail.is_python() && (tail.answers || tail.strong >= 2);
+    let is_announced = said.trim_end().ends_with(':');
+    let is_code = tail.is_python() && (tail.answers || tail.strong >= 2 || is_announced);
     is_code.then(|| (tidy_code(rest), said.to_owned()))
 }
 

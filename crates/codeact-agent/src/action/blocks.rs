@@ -9,8 +9,9 @@ use super::json;
 use super::language::{Language, language};
 use super::likeness::judge;
 use super::loose_json;
-use super::marks::{Mark, mark};
-use super::pythonic::pythonic_call;
+use super::marks::{Mark, STARTS, mark};
+use super::observations::is_observation;
+use super::pythonic::{begins_code_tool_list, code_tool_list};
 use super::react;
 use super::reader::{OpenBlock, Reader};
 use super::reasoning;
@@ -22,6 +23,16 @@ pub(super) enum Part<'a> {
     Block(Block<'a>),
     /// Calls, and their text.
     Calls(Vec<Call>, &'a str),
+}
+
+impl<'a> Part<'a> {
+    fn raw(&self) -> &'a str {
+        match self {
+            Part::Prose(prose) => prose,
+            Part::Block(block) => block.raw,
+            Part::Calls(_, raw) => raw,
+        }
+    }
 }
 
 /// A fenced or marked block.
@@ -54,6 +65,18 @@ impl<'a> Scan<'a> {
         });
         prose.collect()
     }
+
+    /// Returns the text without reasoning.
+    pub(super) fn text(&self) -> String {
+        self.parts.iter().map(Part::raw).collect()
+    }
+
+    /// Returns the text without reasoning and calls.
+    pub(super) fn text_without_calls(&self) -> String {
+        let parts = self.parts.iter();
+        let parts = parts.filter(|part| !matches!(part, Part::Calls(..)));
+        parts.map(Part::raw).collect()
+    }
 }
 
 /// Splits `text`, the output of [`super::text::normalise`].
@@ -69,25 +92,6 @@ pub(super) fn scan(text: &str) -> Scan<'_> {
     scanner.scan.open = scanner.reader.open;
     scanner.scan
 }
-
-/// Returns true if `line` begins an observation or a message of the user. A model that is not stopped invents them.
-pub(super) fn is_observation(line: &str) -> bool {
-    let line = line.trim_start_matches(['#', '*', ' ', '_', '[', '<']);
-    let rest = OBSERVATIONS.iter().find_map(|name| line.strip_prefix(name));
-    // "Observation of birds shows that" is prose.
-    rest.is_some_and(|rest| rest.trim().is_empty() || rest.starts_with([':', '*', ']', '>', '_']))
-}
-
-const OBSERVATIONS: [&str; 8] = [
-    "Observation",
-    "OBSERVATION",
-    "Output",
-    "Execution result",
-    "Execution results",
-    "Execution output",
-    "User",
-    "Human",
-];
 
 /// Number of bytes of a block that are read to decide if a heading belongs to it.
 const MAX_HEADED_BYTES: usize = 2000;
@@ -231,7 +235,7 @@ impl<'a> Scanner<'a> {
         });
         let limit = fence.as_ref().map_or(line.len(), |opener| opener.at);
         for (start, _) in line
-            .match_indices(['<', '[', '◁'])
+            .match_indices(STARTS)
             .take_while(|(start, _)| *start < limit)
         {
             if let Some(mark) = mark(&text[at + start..])
@@ -250,12 +254,11 @@ impl<'a> Scanner<'a> {
         let list = begin.strip_prefix("functools").unwrap_or(begin);
         if list.starts_with(['{', '[']) && mark(begin).is_none() && self.reader.may_read_again() {
             let from = at + begin.len() - list.len();
-            if let Some((call, rest)) = list.strip_prefix('[').and_then(pythonic_call)
-                && super::call::is_code_tool(&call.name)
-                && rest.trim_start().starts_with(']')
-            {
-                let end = at + begin.len() - rest.trim_start().len() + 1;
-                return Some(Event::Calls(vec![call], end));
+            if begins_code_tool_list(list) {
+                if let Some((calls, rest)) = code_tool_list(&text[from..]) {
+                    return Some(Event::Calls(calls, text.len() - rest.len()));
+                }
+                self.reader.read_again(text.len() - from);
             }
             let read = loose_json::read(&text[from..])?;
             let calls = json::calls(&read.value, read.is_complete);
@@ -269,7 +272,7 @@ impl<'a> Scanner<'a> {
             self.reader.open = Some(OpenBlock::Expression);
             return Some(Event::Calls(calls, text.len()));
         }
-        let (call, end) = react::read(&mut self.reader, begin, next)?;
+        let (call, end) = react::read(&mut self.reader, at, begin, next)?;
         Some(Event::Calls(vec![call], end))
     }
 
@@ -314,7 +317,7 @@ impl<'a> Scanner<'a> {
         }
         if mark.closes {
             let is_stray = is_alone && (mark.is_code() || mark.is_call());
-            return (is_stray || is_noise(mark)).then_some(Event::Skip(after));
+            return (is_stray || mark.is_noise()).then_some(Event::Skip(after));
         }
         if mark.is_code() {
             return self.code(line, start, mark, next);
@@ -324,7 +327,12 @@ impl<'a> Scanner<'a> {
         {
             return Some(Event::Calls(calls, end));
         }
-        is_noise(mark).then_some(Event::Skip(after))
+        // The role of the next message follows.
+        let role = match mark.name == "begin" && text[after..].starts_with("assistant") {
+            true => "assistant".len(),
+            false => 0,
+        };
+        mark.is_noise().then_some(Event::Skip(after + role))
     }
 
     /// Reads a message with a channel.
@@ -355,8 +363,9 @@ impl<'a> Scanner<'a> {
         let rest = &line[body.min(line.len())..];
         let ends_line = rest.trim().is_empty();
         // This mark also occurs in prose and HTML, so its content must look like Python.
-        let is_html = mark.name == "code" && !mark.is_token;
-        if is_html && !line[..start].trim().is_empty() && !ends_line {
+        let is_html = mark.name == "code" && !mark.is_token || !mark.is_listed_code();
+        let before = line[..start].trim();
+        if is_html && !before.is_empty() && before != "<pre>" && !ends_line {
             return None;
         }
         let follows = self.reader.text[self.at + body..].trim_start();
@@ -387,24 +396,3 @@ impl<'a> Scanner<'a> {
         }))
     }
 }
-
-/// Returns true for a token of a chat template without a meaning here.
-fn is_noise(mark: &Mark<'_>) -> bool {
-    mark.is_token && NOISE.contains(&&*mark.name)
-}
-
-const NOISE: [&str; 13] = [
-    "action",
-    "assistant",
-    "call",
-    "channel",
-    "constrain",
-    "end",
-    "message",
-    "plugin",
-    "return",
-    "response",
-    "solution",
-    "start",
-    "tool_sep",
-];

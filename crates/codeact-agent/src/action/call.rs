@@ -16,7 +16,7 @@ pub(super) struct Call {
 }
 
 /// Keys of members with code, the most certain ones first.
-pub(super) const CODE_KEYS: [&str; 12] = [
+pub(super) const CODE_KEYS: [&str; 14] = [
     "code",
     "python_code",
     "source_code",
@@ -29,6 +29,8 @@ pub(super) const CODE_KEYS: [&str; 12] = [
     "python_script",
     "code_snippet",
     "py",
+    "code_block",
+    "python_code_block",
 ];
 /// Names, in lower case and without separators, of tools that run code. A name with `python` is one as well.
 const CODE_TOOLS: [&str; 21] = [
@@ -55,9 +57,24 @@ const CODE_TOOLS: [&str; 21] = [
     "executecell",
 ];
 
-/// True if a tool of this name runs Python: `python`, `functions.execute_code:0`, `PythonInterpreter`.
+/// True if a tool of this name runs Python: `python`, `functions.execute_code:0`, `PythonInterpreter`, `python.call`.
 pub(super) fn is_code_tool(name: &str) -> bool {
-    let name = local_name(name);
+    let local = local_name(name);
+    let method = name
+        .trim()
+        .strip_suffix(local)
+        .and_then(|before| before.strip_suffix('.'));
+    match (method, local) {
+        (Some(tool), "call" | "run" | "invoke" | "execute" | "exec")
+            if is_tool(local_name(tool)) =>
+        {
+            true
+        }
+        _ => is_tool(local),
+    }
+}
+
+fn is_tool(name: &str) -> bool {
     if name.len() > 64 {
         return false;
     }

@@ -3,10 +3,11 @@
 //! The markups differ in their marks, and agree in the order of their parts: a name, then arguments as JSON, as marked
 //! parameters or as text. So one loop reads all of them. Marks without a meaning of their own are separators.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::call::{Call, MAX_NAME_BYTES};
-use super::fence::{Closer, fence_opener};
+use super::call::{Call, MAX_NAME_BYTES, is_code_tool};
+use super::call_parts::{ARGUMENTS, Building, KEYS, NAMES, PARAMETERS, text_argument};
+use super::fence::{Closer, fence_opener, find_mark};
 use super::json;
 use super::language::Language;
 use super::likeness::judge;
@@ -14,59 +15,6 @@ use super::loose_json;
 use super::marks::{Mark, mark};
 use super::pythonic::{is_name_part, pythonic_call};
 use super::reader::{OpenBlock, Reader};
-
-/// Marks around the key of the next parameter.
-const KEYS: [&str; 2] = ["arg_key", "key"];
-/// Marks around the name of the tool.
-const NAMES: [&str; 3] = ["name", "tool_name", "function_name"];
-/// Marks around one parameter.
-const PARAMETERS: [&str; 9] = [
-    "parameter",
-    "param",
-    "arg_value",
-    "argument",
-    "arg",
-    "value",
-    "script",
-    "source",
-    "query",
-];
-/// Marks around all arguments.
-const ARGUMENTS: [&str; 7] = [
-    "arguments",
-    "parameters",
-    "params",
-    "args",
-    "input",
-    "action_input",
-    "tool_input",
-];
-/// A call whose parts are being read.
-#[derive(Default)]
-struct Building {
-    name: Option<String>,
-    key: Option<String>,
-    members: Map<String, Value>,
-    arguments: Option<Value>,
-}
-
-impl Building {
-    fn has_arguments(&self) -> bool {
-        self.arguments.is_some() || !self.members.is_empty()
-    }
-
-    /// Returns the call, and begins the next one.
-    fn finish(&mut self, is_complete: bool) -> Option<Call> {
-        let built = std::mem::take(self);
-        let has_arguments = built.has_arguments();
-        let name = built.name?;
-        Some(Call {
-            name,
-            arguments: built.arguments.unwrap_or(Value::Object(built.members)),
-            is_complete: is_complete && has_arguments,
-        })
-    }
-}
 
 /// Reads the calls after the mark `open` at offset `at`. Returns them and the offset after them. `None` if the text is
 /// not a call, as in a mention of the mark.
@@ -117,6 +65,8 @@ struct CallReader<'r, 'a> {
     closer: Closer,
     building: Building,
     calls: Vec<Call>,
+    /// True after the opening mark of a further call, until its arguments begin.
+    is_opened: bool,
 }
 
 impl<'r, 'a> CallReader<'r, 'a> {
@@ -131,6 +81,7 @@ impl<'r, 'a> CallReader<'r, 'a> {
             closer,
             building,
             calls: Vec::new(),
+            is_opened: false,
         }
     }
 
@@ -139,7 +90,15 @@ impl<'r, 'a> CallReader<'r, 'a> {
     }
 
     fn finish(&mut self, is_complete: bool) {
+        self.is_opened = false;
         self.calls.extend(self.building.finish(is_complete));
+    }
+
+    /// Finishes the call that is being read, if it has arguments.
+    fn finish_arguments(&mut self) {
+        if self.building.has_arguments() {
+            self.finish(true);
+        }
     }
 
     fn run(&mut self) {
@@ -147,7 +106,8 @@ impl<'r, 'a> CallReader<'r, 'a> {
             let rest = self.rest();
             let text = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',' || c == ';');
             self.at += rest.len() - text.len();
-            let has_call = !self.calls.is_empty() || self.building.has_arguments();
+            let is_further = !self.calls.is_empty() && !self.is_opened;
+            let has_call = is_further || self.building.has_arguments();
             if text.is_empty() {
                 break;
             }
@@ -163,11 +123,34 @@ impl<'r, 'a> CallReader<'r, 'a> {
                 if !(self.fence() || self.text()) {
                     break;
                 }
-            } else if !self.pythonic_calls() && (has_call || !(self.name() || self.text())) {
-                break;
+            } else if self.is_code_tool() && !has_call {
+                if !self.text() {
+                    break;
+                }
+            } else if !self.pythonic_calls() {
+                let is_next = has_call && self.begins_named_call(text);
+                if is_next {
+                    self.finish(true);
+                }
+                if has_call && !is_next || !(self.name() || self.text()) {
+                    break;
+                }
             }
         }
         self.finish(true);
+    }
+
+    /// Returns true if the call that is being read is one of a code tool.
+    fn is_code_tool(&self) -> bool {
+        let name = self.building.name.as_deref();
+        matches!(self.closer, Closer::Mark(_)) && name.is_some_and(is_code_tool)
+    }
+
+    /// Returns true if `text` begins with the name of a code tool and its arguments, as after `python{…}, `.
+    fn begins_named_call(&self, text: &str) -> bool {
+        let end = text.find(|c: char| !c.is_ascii_alphanumeric() && !"_.:-".contains(c));
+        let end = end.filter(|end| *end <= MAX_NAME_BYTES).unwrap_or(0);
+        text[end..].starts_with('{') && is_code_tool(&text[..end])
     }
 
     /// Reads a mark. Returns false if it ends the calls.
@@ -199,18 +182,20 @@ impl<'r, 'a> CallReader<'r, 'a> {
             self.building.name.get_or_insert_with(|| "python".into());
         } else if mark.is_call() {
             self.finish(true);
+            self.is_opened = true;
             self.building.name = mark.value.map(str::to_owned);
         }
         true
     }
 
-    /// Returns the text up to the closing mark of `mark`.
+    /// Returns the short text up to the next mark, which is skipped if it closes `mark`.
     fn text_of(&mut self, mark: &Mark<'_>) -> Option<&'a str> {
-        let end = self
-            .reader
-            .body(self.at, &Closer::Mark(mark.name.clone()), false);
-        let text = self.reader.text[self.at..end.body].trim();
-        self.at = end.next;
+        let rest = self.rest();
+        let window = &rest[..rest.floor_char_boundary(2 * MAX_NAME_BYTES)];
+        let (end, next) = find_mark(window, |_| true)?;
+        let is_closer = next.closes && next.name == mark.name;
+        self.at += end + if is_closer { next.len } else { 0 };
+        let text = window[..end].trim();
         (text.len() <= MAX_NAME_BYTES && !text.is_empty()).then_some(text)
     }
 
@@ -253,6 +238,7 @@ impl<'r, 'a> CallReader<'r, 'a> {
         };
         let is_left = read.is_complete || self.reader.read_again(read.end);
         self.at += read.end;
+        self.is_opened = false;
         let is_named = self.building.name.is_some() && !self.building.has_arguments();
         let calls = json::calls(&read.value, read.is_complete);
         if is_named && calls.iter().all(|call| call.name.is_empty()) {
@@ -262,6 +248,7 @@ impl<'r, 'a> CallReader<'r, 'a> {
             }
             self.finish(false);
         } else {
+            self.finish_arguments();
             self.calls.extend(calls);
             if read.is_complete {
                 return true;
@@ -289,6 +276,7 @@ impl<'r, 'a> CallReader<'r, 'a> {
             .body(start, &opener.closer, opener.language.may_be_python());
         let body = &self.reader.text[start..end.body];
         self.at = end.next;
+        self.is_opened = false;
         let json = loose_json::read(body.trim());
         match json.filter(|json| json.is_complete) {
             Some(json)
@@ -403,17 +391,10 @@ impl<'r, 'a> CallReader<'r, 'a> {
         if list.is_some() {
             text = text.strip_prefix(']').unwrap_or(text);
         }
+        self.finish_arguments();
         self.calls.extend(calls);
+        self.is_opened = false;
         self.at = self.reader.text.len() - text.len();
         true
-    }
-}
-
-/// Returns a text as an argument. A text that is one string literal is its value.
-fn text_argument(text: &str) -> Value {
-    let trimmed = text.trim();
-    match loose_json::string(trimmed) {
-        Some((value, len)) if len == trimmed.len() => Value::String(value),
-        _ => Value::String(text.to_owned()),
     }
 }

@@ -3,7 +3,7 @@
 use super::language::{Language, language};
 use super::lexer::{Kind, StringState, tokens};
 use super::likeness::judge;
-use super::marks::{Mark, mark};
+use super::marks::{Mark, STARTS, mark};
 use super::steps;
 
 /// The end that a block needs.
@@ -107,7 +107,7 @@ pub(super) fn find_mark(
     text: &str,
     mut wanted: impl FnMut(&Mark<'_>) -> bool,
 ) -> Option<(usize, Mark<'_>)> {
-    let starts = text.match_indices(['<', '[', '◁']).map(|(at, _)| at);
+    let starts = text.match_indices(STARTS).map(|(at, _)| at);
     let found = starts.filter_map(|at| Some((at, mark(&text[at..])?)));
     let mut found = found.filter(|(at, mark)| wanted(mark) && !is_quoted(text, *at, mark.len));
     let found = found.next();
@@ -239,8 +239,9 @@ pub(super) fn inline_close(
         state.depth = depth_after(state.depth, token.kind);
         let end = match token.kind {
             Kind::Illegal if !fence.is_empty() && rest.starts_with(fence) => {
-                let after = rest[fence.len()..].trim_start();
-                (after.is_empty() || after.starts_with('<'))
+                // Prose may follow on the same line. A word directly after a fence is its language.
+                let after = &rest[fence.len()..];
+                (!after.starts_with(|c: char| c.is_alphanumeric()))
                     .then(|| found(token.start, fence.len()))
             }
             Kind::BrokenStr if !fence.is_empty() => {
@@ -258,7 +259,8 @@ pub(super) fn inline_close(
                         },
                     ));
                 }
-                mark.ends_message().then(|| found(token.start, 0))
+                let ends = mark.ends_message() || mark.is_result() && !mark.closes;
+                ends.then(|| found(token.start, 0))
             }),
             Kind::Comment | Kind::BrokenStr => closing(rest).map(|(at, len)| InlineClose {
                 at: token.start + at,

@@ -9,6 +9,10 @@ use super::likeness::judge;
 use super::loose_json;
 use super::marks;
 use super::meaning::{Meaning, meaning};
+use super::names::Names;
+use super::pythonic::code_tool_calls;
+use super::react;
+use super::statements::{Statements, statements};
 use super::text::trim_blank_lines;
 use super::tidy::tidy_code;
 
@@ -30,36 +34,82 @@ pub(super) struct Found<'a> {
     pub(super) answer: Option<String>,
     /// True if a call has code that is empty.
     pub(super) has_empty_code: bool,
+    /// A statement in the prose around the code.
+    pub(super) statement: Option<String>,
 }
 
 impl<'a> Found<'a> {
     /// Returns what the parts of `scan` have.
     pub(super) fn of(scan: &Scan<'a>) -> Self {
         let mut found = Self::default();
+        // Prose, each with the number of texts of code before it.
+        let mut sections: Vec<(usize, String)> = Vec::new();
         for part in &scan.parts {
             match part {
-                Part::Prose(prose) => found.prose.push_str(prose),
+                Part::Prose(prose) => match sections.last_mut() {
+                    Some((at, text)) if *at == found.code.len() => text.push_str(prose),
+                    _ => sections.push((found.code.len(), (*prose).to_owned())),
+                },
                 Part::Block(block) => found.add_block(*block),
                 Part::Calls(calls, _) => found.add_calls(calls),
             }
         }
+        found.add_sections(sections);
         found
+    }
+
+    /// Adds the prose, and the statements in it in their place between the code.
+    fn add_sections(&mut self, sections: Vec<(usize, String)>) {
+        let mut later = Names::default();
+        let mut ordered = Vec::with_capacity(self.code.len());
+        let mut prose = Vec::with_capacity(sections.len());
+        let number = self.code.len();
+        let mut blocks = std::mem::take(&mut self.code);
+        for (at, text) in sections.into_iter().rev() {
+            for code in blocks.drain(at..).rev() {
+                later.add(&code);
+                ordered.push(code);
+            }
+            match number {
+                0 => prose.push(text),
+                _ => match statements(&text, &later, at > 0, at < number) {
+                    Statements::None => prose.push(text),
+                    Statements::All => {
+                        let source = tidy_code(&text);
+                        later.add(&source);
+                        ordered.push(source);
+                    }
+                    Statements::Some(line) => {
+                        self.statement = Some(line.to_owned());
+                        prose.push(text);
+                    }
+                },
+            }
+        }
+        ordered.extend(blocks.into_iter().rev());
+        ordered.reverse();
+        prose.reverse();
+        self.code = ordered;
+        self.prose = prose.concat();
     }
 
     /// Returns the code of all blocks, separated by blank lines.
     pub(super) fn code(&self) -> Option<String> {
-        let last = self.code.iter().rposition(|code| gives_answer(code));
+        let (mut later, mut is_answered) = (Names::default(), false);
         // A block that gives an answer is complete: another one after it replaces it. A later block may need its names.
-        let blocks = self.code.iter().enumerate().filter_map(|(n, code)| {
-            let is_replaced = last.is_some_and(|last| n < last) && gives_answer(code);
-            if !is_replaced {
-                return Some(code.as_str());
-            }
-            let rest = self.code.get(n + 1..).unwrap_or_default();
+        let blocks = self.code.iter().rev().filter_map(|code| {
             let begin = before_answer(code);
-            (uses_names_of(rest, begin)).then_some(begin)
+            let gives_answer = begin.len() < code.len();
+            let is_left = match is_answered && gives_answer {
+                true => later.need(begin).then_some(begin),
+                false => Some(code.as_str()),
+            };
+            later.add(code);
+            is_answered |= gives_answer;
+            is_left
         });
-        let blocks: Vec<_> = blocks.collect();
+        let mut blocks: Vec<_> = blocks.collect();
+        blocks.reverse();
         (!blocks.is_empty()).then(|| blocks.join("\n\n"))
     }
 
@@ -101,8 +151,10 @@ impl<'a> Found<'a> {
                 return self.data.push(body);
             }
         }
-        // A fence around a call with marks, which are never Python or data.
-        if marks::mark(body.trim_start()).is_some_and(|mark| mark.is_call()) {
+        // A fence around a call with marks, which are never Python or data, or with labels.
+        let has_marks = marks::mark(body.trim_start()).is_some_and(|mark| mark.is_call());
+        let has_labels = block.language != Language::Python && react::begins_call(body);
+        if has_marks || has_labels {
             for part in &scan(body).parts {
                 if let Part::Calls(calls, _) = part {
                     return self.add_calls(calls);
@@ -115,7 +167,7 @@ impl<'a> Found<'a> {
             Language::Unnamed => {
                 let source = tidy_code(body);
                 if judge(&source).is_python_in_fence() {
-                    self.code.push(source);
+                    self.add_code(source);
                 } else {
                     self.text.push(body);
                 }
@@ -126,16 +178,14 @@ impl<'a> Found<'a> {
     }
 
     fn add_code(&mut self, source: String) {
+        if let Some(calls) = code_tool_calls(&source) {
+            return self.add_calls(&calls);
+        }
         // A model may write the same code in two markups.
         if !source.is_empty() && self.code.last() != Some(&source) {
             self.code.push(source);
         }
     }
-}
-
-/// Returns true if the last statement of `code` is a call of `final_answer`.
-fn gives_answer(code: &str) -> bool {
-    before_answer(code).len() < code.len()
 }
 
 /// Returns the code before its last statement, if that is a call of `final_answer`, else all of it.
@@ -158,54 +208,4 @@ fn before_answer(code: &str) -> &str {
         at += line.len();
     }
     code[..last.unwrap_or(code.len())].trim_end()
-}
-
-/// Returns true if one of `blocks` uses a name that `code` binds at the start of a line and the blocks do not.
-fn uses_names_of(blocks: &[String], code: &str) -> bool {
-    let bound = bound_names(code);
-    let own: Vec<_> = blocks.iter().flat_map(|block| bound_names(block)).collect();
-    let mut names = bound
-        .into_iter()
-        .filter(|name| !own.contains(name))
-        .peekable();
-    if names.peek().is_none() {
-        return false;
-    }
-    let mut used = std::collections::HashSet::new();
-    for block in blocks {
-        let mut state = StringState::default();
-        for line in block.lines() {
-            let words = tokens(&mut state, line).filter(|token| token.kind == Kind::Name);
-            used.extend(words.map(|token| &line[token.start..token.end]));
-        }
-    }
-    names.any(|name| used.contains(name))
-}
-
-/// Returns the names that assignments, definitions and imports at the start of a line bind.
-fn bound_names(code: &str) -> std::collections::HashSet<&str> {
-    let mut names = std::collections::HashSet::new();
-    let mut state = StringState::default();
-    for line in code.lines() {
-        let begins = !state.is_open() && !line.starts_with([' ', '\t', '#']);
-        let words: Vec<_> = tokens(&mut state, line).collect();
-        if !begins {
-            continue;
-        }
-        let text = |token: &super::lexer::Token| &line[token.start..token.end];
-        let first = words.first().map_or("", text);
-        let target_end = match first {
-            "import" | "from" | "def" | "class" | "async" | "for" | "with" => words.len(),
-            _ => words
-                .iter()
-                .position(|token| token.kind == Kind::Assign)
-                .unwrap_or(0),
-        };
-        let targets = words
-            .iter()
-            .take(target_end)
-            .filter(|token| token.kind == Kind::Name);
-        names.extend(targets.map(text));
-    }
-    names
 }

@@ -96,7 +96,9 @@ fn collect(value: &Value, is_complete: bool, depth: usize, calls: &mut Vec<Call>
             {
                 return true;
             }
-            match call(members, is_complete).or_else(|| code_only(members, is_complete)) {
+            let named = || keyed(members, is_complete);
+            let call = call(members, is_complete).or_else(named);
+            match call.or_else(|| code_only(members, is_complete)) {
                 Some(call) => calls.push(call),
                 None => return false,
             }
@@ -140,6 +142,22 @@ fn call(members: &Map<String, Value>, is_complete: bool) -> Option<Call> {
     is_call.then(|| Call {
         name: name.to_owned(),
         arguments,
+        is_complete,
+    })
+}
+
+/// Returns the call of an object whose only key is the name of a code tool, as Apertus writes it: `{"python": {"code": …}}`.
+fn keyed(members: &Map<String, Value>, is_complete: bool) -> Option<Call> {
+    let mut only = members.iter();
+    let (Some((name, arguments)), None) = (only.next(), only.next()) else {
+        return None;
+    };
+    let has_code = arguments
+        .as_object()
+        .is_some_and(|arguments| CODE_KEYS.iter().any(|key| arguments.contains_key(*key)));
+    (has_code && is_code_tool(name)).then(|| Call {
+        name: name.clone(),
+        arguments: arguments.clone(),
         is_complete,
     })
 }

@@ -55,7 +55,13 @@ const KEYWORDS: [&str; 36] = [
 /// Words that are keywords in some places and names in others.
 const SOFT: [&str; 4] = ["case", "lazy", "match", "type"];
 
-fn is_keyword(word: &str) -> bool {
+/// Keywords that never follow an operand, sorted. `from a import b` is the exception.
+const BEGINNING: [&str; 20] = [
+    "assert", "await", "break", "class", "continue", "def", "del", "elif", "except", "finally",
+    "global", "import", "lambda", "nonlocal", "pass", "raise", "return", "try", "while", "yield",
+];
+
+pub(super) fn is_keyword(word: &str) -> bool {
     KEYWORDS.binary_search(&word).is_ok()
 }
 
@@ -112,6 +118,7 @@ fn read_line(line: &str, state: &mut StringState, depth: &mut usize, inside: boo
     let mut read = LineRead::default();
     let mut sides = Sides::default();
     let mut last: Option<(Kind, &str)> = None;
+    let mut before_last: Option<Kind> = None;
     let mut start = Start::default();
     // For the statements before the last one of a line with semicolons.
     let (mut strong, mut assigns) = (false, false);
@@ -144,6 +151,14 @@ fn read_line(line: &str, state: &mut StringState, depth: &mut usize, inside: boo
                     _ => false,
                 };
             }
+            Kind::Name if BEGINNING.contains(&word) => {
+                let is_operand = match last {
+                    Some((Kind::Name, before)) => !is_keyword(before),
+                    Some((kind, _)) => matches!(kind, Kind::Number | Kind::Close | Kind::Str),
+                    None => false,
+                };
+                read.bad |= is_operand && !(word == "import" && start.keyword == Keyword::From);
+            }
             Kind::Str if matches!(last, Some((Kind::Name, before)) if !is_keyword(before)) => {
                 read.bad = true;
             }
@@ -172,12 +187,16 @@ fn read_line(line: &str, state: &mut StringState, depth: &mut usize, inside: boo
             sides.value |= sides.assigned && !target;
         }
         start.push(kind, word, at, *depth);
+        before_last = last.map(|(kind, _)| kind);
         last = Some((kind, word));
         read.counts = true;
     }
     let (kind, word) = last.unwrap_or((Kind::Comment, ""));
     let ends_open = *depth > 0 || read.continued;
     read.header = kind == Kind::Op(b':') && word == ":";
+    if !inside && !ends_open && (is_operator(kind, before_last) || start.is_label(kind)) {
+        read.bad = true;
+    }
     if inside {
         // A line of a multi-line string or display is not strong. It can still be bad, because an opening bracket in
         // prose must not hide the prose after it.
@@ -192,6 +211,16 @@ fn read_line(line: &str, state: &mut StringState, depth: &mut usize, inside: boo
     read
 }
 
+/// Returns true if a line cannot end in a token of this kind outside brackets. `...` and `import *` are valid.
+fn is_operator(kind: Kind, before: Option<Kind>) -> bool {
+    match kind {
+        Kind::Assign => true,
+        Kind::Op(b'.') => before != Some(Kind::Op(b'.')),
+        Kind::Op(op) => b"+-/%&|^~@<>".contains(&op),
+        _ => false,
+    }
+}
+
 /// The first words of a statement.
 #[derive(Default)]
 struct Start {
@@ -201,6 +230,7 @@ struct Start {
     /// True if the tokens so far can begin a call: `name(` or `name.name(`.
     path: bool,
     lower: bool,
+    first_is_name: bool,
     call: bool,
     name_end: usize,
     second_is_name: bool,
@@ -225,6 +255,7 @@ impl Start {
     fn push(&mut self, kind: Kind, word: &str, at: usize, depth: usize) {
         if self.tokens == 0 {
             self.path = kind == Kind::Name && !is_keyword(word);
+            self.first_is_name = self.path;
             self.lower = word.starts_with(|c: char| c.is_lowercase() || c == '_');
             self.keyword = match word {
                 "import" => Keyword::Import,
@@ -257,6 +288,11 @@ impl Start {
             self.tokens += 1;
         }
         self.name_end = at + word.len();
+    }
+
+    /// Returns true for a name and a colon without more, as in `Result:`.
+    fn is_label(&self, last: Kind) -> bool {
+        self.tokens == 2 && self.first_is_name && last == Kind::Op(b':')
     }
 
     fn names_target(&self) -> bool {

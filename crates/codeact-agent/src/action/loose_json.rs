@@ -47,8 +47,8 @@ struct Reader<'a> {
     at: usize,
 }
 
-/// Quotes of strings, the longer ones first. Gemma has a token in place of a quote.
-const QUOTES: [&str; 5] = ["<|\"|>", "\"\"\"", "'''", "\"", "'"];
+/// Quotes of strings, the longer ones first. The models of the Gemma family have a token in place of a quote.
+const QUOTES: [&str; 6] = ["<|\"|>", "<escape>", "\"\"\"", "'''", "\"", "'"];
 
 impl<'a> Reader<'a> {
     fn rest(&self) -> &'a str {

@@ -124,6 +124,22 @@ impl<'a> Reader<'a> {
                     nested = true;
                 } else if is_code && found.1 >= run && closer.opens_python(line) {
                     return BlockEnd { body: at, next: at };
+                } else if found.1 >= run && (!is_code || state.depth == 0) {
+                    // A fence is not Python: it closes the block. Prose after it begins with a space or has one.
+                    let text = line.trim_start().trim_start_matches(mark);
+                    let begins_with_space = text.starts_with([' ', '\t']);
+                    let is_prose =
+                        begins_with_space || is_code && info.contains(char::is_whitespace);
+                    if is_prose || is_code {
+                        return BlockEnd {
+                            body: at,
+                            next: if is_prose {
+                                at + line.len() - text.len()
+                            } else {
+                                at
+                            },
+                        };
+                    }
                 }
             }
             if let Some(close) = inline_close(&mut state, line, closer, is_code) {

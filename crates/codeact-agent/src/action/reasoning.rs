@@ -13,9 +13,15 @@ pub(super) fn end(text: &str, from: usize, open: &Mark<'_>) -> Option<usize> {
     let mut names = vec![open.name.clone()];
     let mut at = from;
     loop {
-        let relevant = |mark: &Mark<'_>| mark.is_reasoning() || names.contains(&mark.name);
+        // Solar ends its reasoning as it ends a message: `<|think|>…<|end|>`.
+        let is_end = |mark: &Mark<'_>| open.is_token && mark.is_token && mark.name == "end";
+        let relevant =
+            |mark: &Mark<'_>| mark.is_reasoning() || is_end(mark) || names.contains(&mark.name);
         let (start, found) = find_mark(&text[at..], relevant)?;
         let (start, next) = (at + start, at + start + found.len);
+        if is_end(&found) {
+            return Some(next);
+        }
         if !found.closes {
             let before = text[..start].trim_end_matches([' ', '\t']);
             let begins_line = before.is_empty() || before.ends_with('\n');

@@ -4,6 +4,7 @@ mod blocks;
 mod properties;
 mod prose;
 mod replies;
+mod several_calls;
 
 use super::{Action, Mode, parse};
 

@@ -39,6 +39,11 @@ pub(super) fn normalise(reply: &str) -> String {
             }
         }
     }
+    // MiniMax M3 writes this token before each tag.
+    const NAMESPACE: &str = "]<]minimax[>[";
+    if out.contains(NAMESPACE) {
+        out = out.replace(&format!("{NAMESPACE}<"), "<");
+    }
     let mut own = out.as_str();
     loop {
         let text = own.trim_start();

@@ -6,6 +6,7 @@
 use super::lexer::{Kind, StringState, skip_line, tokens};
 use super::likeness::judge;
 use super::marks::mark;
+use super::prompts::without_prompts;
 use super::text::trim_blank_lines;
 
 /// Returns the code of a block without surrounding blank lines, prompts, line numbers, marks inside the fence, common
@@ -38,43 +39,6 @@ fn without_marks(body: &str) -> &str {
         })
     });
     trim_blank_lines(&inner[..close.unwrap_or(inner.len())])
-}
-
-/// Returns the input of a doctest or an IPython session. Lines without a prompt are output and are dropped. `None` if
-/// `body` does not begin with a prompt.
-fn without_prompts(body: &str) -> Option<String> {
-    let first = body.trim_start();
-    let read = if first.starts_with(">>> ") {
-        doctest_input
-    } else if ipython_input(first.lines().next()?).is_some() {
-        ipython_input
-    } else {
-        return None;
-    };
-    let lines: Vec<_> = body
-        .lines()
-        .filter_map(|line| read(line.trim_start()))
-        .collect();
-    Some(lines.join("\n").trim_end().to_owned())
-}
-
-fn doctest_input(line: &str) -> Option<&str> {
-    let rest = line
-        .strip_prefix(">>>")
-        .or_else(|| line.strip_prefix("..."))?;
-    Some(rest.strip_prefix(' ').unwrap_or(rest))
-}
-
-/// Returns the text after `In [1]: ` or `...: `.
-fn ipython_input(line: &str) -> Option<&str> {
-    let rest = match line.strip_prefix("In [") {
-        Some(rest) => {
-            let rest = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ' ');
-            rest.strip_prefix("]:")?
-        }
-        None => line.strip_prefix("...:")?,
-    };
-    Some(rest.strip_prefix(' ').unwrap_or(rest))
 }
 
 /// Returns the code of lines that have consecutive numbers. `None` if a line has none, or if the text can be Python with

@@ -2,10 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::super::{Action, MAX_REPLY_BYTES, Mode, parse, steps};
+use super::super::{Action, MAX_REPLY_BYTES, Mode, parse, steps, traces};
 
 /// Texts with a meaning for the parser, so that random replies reach its branches.
-const PIECES: [&str; 66] = [
+const PIECES: [&str; 84] = [
     "```",
     "```python",
     "````",
@@ -72,6 +72,24 @@ const PIECES: [&str; 66] = [
     "\\n",
     "&lt;",
     "1 | x",
+    "final_answer(x)",
+    "`",
+    "\n    ",
+    "\n>>> ",
+    "tool: python\n",
+    "code: |\n",
+    "Code:\n",
+    "<end_code>",
+    "<｜DSML｜function_calls>",
+    "<｜DSML｜invoke name=\"python\">",
+    "<jupyter_code>",
+    "</jupyter_code>",
+    "<|open|>call tool=\"python\"<|sep|>",
+    "<|close|>call<|sep|>",
+    "<|tool_call:begin|>",
+    "<start_function_call>call:python{",
+    "<escape>",
+    "print(python(",
 ];
 
 fn reply() -> impl Strategy<Value = String> {
@@ -91,6 +109,16 @@ proptest! {
                 Action::Answer(text) => prop_assert!(!text.trim().is_empty()),
                 Action::Unreadable { reason } => prop_assert!(!reason.is_empty()),
             }
+        }
+    }
+
+    /// Neither is code with a prompt left in it run: it would be a syntax error, or lack lines.
+    #[test]
+    fn a_text_with_traces_of_code_is_never_an_answer(reply in reply()) {
+        match parse(&reply, Mode::Agent) {
+            Action::Answer(text) => prop_assert_eq!(traces::first(&text), None, "{}", reply),
+            Action::Code { source, .. } => prop_assert!(!source.starts_with(">>> "), "{}", reply),
+            Action::Unreadable { .. } => {}
         }
     }
 
@@ -181,7 +209,7 @@ proptest! {
 }
 
 /// Shapes on which a parser that reads ahead without a bound takes quadratic time.
-const HOSTILE_SHAPES: [&str; 53] = [
+const HOSTILE_SHAPES: [&str; 76] = [
     "```\n\\\"\"\"\n```\n",
     "```\n'''\n```\n```\n\"\"\"\n",
     "<execute>'''</execute>",
@@ -235,6 +263,29 @@ const HOSTILE_SHAPES: [&str; 53] = [
     "```\\n",
     "x\\n",
     "<tool_call>```a`\n",
+    "[python(code='\n[python(",
+    "print(python(code='",
+    "print(\u{3000}run(code='x'))\n",
+    "code: |\n a\n",
+    "tool: python\ncode: |\n",
+    "tool: python\n\n",
+    "tool: python\nlanguage: x\n",
+    ">>> x = '''\n",
+    ">>> x = 1\ny = 2\n",
+    "\n>>> f(\n1\n",
+    "x = 1\n```py\nfinal_answer(x)\n```\n",
+    "```py\nx = 1\nfinal_answer(x)\n```\n",
+    "```py\na()\n``` b c\n",
+    "Code:\nx = 1<end_code>\n",
+    "a:\n\n    f(1)\n    f(2)\n\n",
+    "`final_answer(",
+    "<jupyter_code>a b",
+    "<｜DSML｜invoke name='a'>",
+    "<|open|>call tool='a'<|sep|>",
+    "<|open|>argument key='a'<|sep|>",
+    "<|tool_call:name|>python",
+    "<arg_key>a<arg_value>b",
+    "[TOOL_CALLS]python{\"code\":\"x\"}",
 ];
 
 #[test]

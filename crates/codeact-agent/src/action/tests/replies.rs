@@ -1,10 +1,12 @@
-//! Replies in the forms of many models, as data: `replies.json` has for each the code, the answer, or words of the refusal.
+//! Replies in the forms of many models, as data: each has the code, the answer, or words of the refusal. `parsers.json` has
+//! the formats that the tool parsers of public model servers read, and `lost.json` text that must neither be an answer nor
+//! be lost.
 
 use serde::Deserialize;
 
 use super::super::{Action, Mode, parse};
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
     name: String,
@@ -16,7 +18,13 @@ struct Case {
 
 #[test]
 fn replies_of_many_models_have_the_listed_meaning() {
-    let cases: Vec<Case> = serde_json::from_str(include_str!("replies.json")).unwrap();
+    let tables = [
+        include_str!("replies.json"),
+        include_str!("parsers.json"),
+        include_str!("lost.json"),
+    ];
+    let tables = tables.map(|table| serde_json::from_str::<Vec<Case>>(table).unwrap());
+    let cases = tables.concat();
     let mut wrong = Vec::new();
     for case in &cases {
         let got = parse(&case.reply, Mode::Agent);
