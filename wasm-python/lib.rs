@@ -23,7 +23,7 @@ macro_rules! module {
 }
 
 /// Name and source of each guest module, in the order in which they are loaded: a module follows those it imports.
-pub const MODULES: [(&str, &str); 36] = [
+pub const MODULES: [(&str, &str); 39] = [
     module!("user_database"),
     module!("unix_compat"),
     module!("scheduler"),
@@ -49,6 +49,9 @@ pub const MODULES: [(&str, &str); 36] = [
     module!("threads"),
     module!("thread_pool"),
     module!("unsupported"),
+    module!("json_forms"),
+    module!("charts"),
+    module!("bundles"),
     module!("displays"),
     module!("fonts"),
     module!("notebook"),

@@ -5,6 +5,7 @@ import io
 import sys
 
 import _host
+from _codeact import bundles, charts
 
 _RICH = (
     ("_repr_png_", "image/png"),
@@ -12,11 +13,16 @@ _RICH = (
     ("_repr_svg_", "image/svg+xml"),
     ("_repr_html_", "text/html"),
 )
+# The final value of a rich turn, if it is an open figure.
+_result_figure = None
 _PLAIN = (bool, int, float, complex, str, bytes, list, tuple, dict, set, frozenset)
 
 
 def display(mime, data):
     """Sends one picture or text to the host. Raises RuntimeError if the host rejects it."""
+    if bundles.active:
+        bundles.send({mime: data})
+        return
     if isinstance(data, str):
         data = data.encode("utf-8", "backslashreplace")
     text = base64.b64encode(data)
@@ -39,9 +45,17 @@ class Handle:
     update = display
 
 
-def show(*things, raw=False, display_id=None, **options):
+def show(
+    *things, raw=False, display_id=None, metadata=None, include=None, exclude=None, **options
+):
     """Displays objects as a notebook does: prints their text, and sends their rich forms to the host."""
     for thing in things:
+        if bundles.active:
+            if raw and isinstance(thing, dict):
+                bundles.send(thing, metadata)
+            else:
+                bundles.show(thing, metadata=metadata, include=include, exclude=exclude)
+            continue
         if raw and isinstance(thing, dict):
             _bundle(thing)
             continue
@@ -68,8 +82,20 @@ def _bundle(bundle):
         print(bundle["text/plain"])
 
 
+def result(thing, text):
+    """Displays the final value of a turn. `text` is its `repr`, shortened."""
+    global _result_figure
+    if not bundles.active:
+        value(thing)
+    elif any(manager.canvas.figure is thing for manager in _open_figures()):
+        # It is displayed with the other figures at the end of the turn.
+        _result_figure = thing
+    else:
+        bundles.show(thing, True, text)
+
+
 def value(result):
-    """Displays the rich forms of a turn's final value."""
+    """Displays the rich forms of a value."""
     if type(result) in _PLAIN:
         return
     if _is_figure(result):
@@ -94,12 +120,15 @@ def value(result):
 
 def figures():
     """Displays and closes the open figures."""
+    global _result_figure
+    result, _result_figure = _result_figure, None
     managers = _open_figures()
     if not managers:
         return
     try:
         for manager in managers:
-            _figure(manager.canvas.figure)
+            figure = manager.canvas.figure
+            _figure(figure, result is not None and figure is result)
     finally:
         sys.modules["matplotlib.pyplot"].close("all")
 
@@ -114,7 +143,10 @@ def _is_figure(thing):
     return module is not None and isinstance(thing, module.Figure)
 
 
-def _figure(figure):
+def _figure(figure, is_result=False):
+    if bundles.active:
+        bundles.figure(figure, is_result)
+        return
     picture = io.BytesIO()
     figure.savefig(picture, format="png")
     display("image/png", picture.getvalue())
@@ -122,6 +154,7 @@ def _figure(figure):
 
 def install():
     """Makes `plt.show()` display the open figures. Called while the image is made."""
+    charts.install()
     pyplot = sys.modules.get("matplotlib.pyplot")
     if pyplot is None:
         return

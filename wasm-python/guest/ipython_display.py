@@ -1,5 +1,6 @@
 """The classes and functions of the stand-in for `IPython.display`."""
 
+import json
 import os
 
 from _codeact import displays
@@ -48,14 +49,22 @@ class Image(DisplayObject):
             data, filename = None, data
         super().__init__(data, url, filename)
         self.format = format
+        self._size = {key: options[key] for key in ("width", "height") if options.get(key)}
 
-    def _show(self):
+    def _kind(self):
         for start, kind in ((b"\x89PNG", "png"), (b"\xff\xd8", "jpeg"), (b"GIF8", "gif")):
             if self.data.startswith(start):
-                return displays.display(f"image/{kind}", self.data)
+                return f"image/{kind}"
         if self.data[8:12] == b"WEBP":
-            return displays.display("image/webp", self.data)
+            return "image/webp"
         raise ValueError("the picture is not PNG, JPEG, GIF or WebP")
+
+    def _show(self):
+        displays.display(self._kind(), self.data)
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        kind = self._kind()
+        return {kind: self.data}, {kind: self._size} if self._size else {}
 
 
 class _Text(DisplayObject):
@@ -66,13 +75,22 @@ class _Text(DisplayObject):
 class Markdown(_Text):
     """Text with Markdown, displayed as it is."""
 
+    def _repr_markdown_(self):
+        return self._text()
+
 
 class Latex(_Text):
     """LaTeX, displayed as it is."""
 
+    def _repr_latex_(self):
+        return self._text()
+
 
 class Math(_Text):
     """A formula in LaTeX, displayed as it is."""
+
+    def _repr_latex_(self):
+        return f"$\\displaystyle {self._text().strip('$')}$"
 
 
 class Code(_Text):
@@ -89,9 +107,17 @@ class JSON(_Text):
     def _text(self):
         return repr(self.data)
 
+    def _repr_json_(self):
+        if isinstance(self.data, (str, bytes)):
+            return json.loads(self.data)
+        return self.data
+
 
 class Javascript(DisplayObject):
     """JavaScript. It is not run."""
+
+    def _repr_javascript_(self):
+        return self._text()
 
 
 def clear_output(wait=False):
@@ -100,12 +126,12 @@ def clear_output(wait=False):
 
 def update_display(obj, *, display_id=None, **options):
     """Displays an object again."""
-    displays.show(obj)
+    displays.show(obj, **options)
 
 
 def publish_display_data(data, metadata=None, **options):
     """Displays a dict of media types and data."""
-    displays.show(data, raw=True)
+    displays.show(data, raw=True, metadata=metadata)
 
 
 def _show_as(kind):

@@ -1,6 +1,7 @@
 """Libraries that would show a plot in a browser or a notebook show it through the host instead."""
 
 import importlib.abc
+import json
 import re
 import sys
 
@@ -10,6 +11,7 @@ from _codeact import displays
 def _plotly_figures(module):
     figure = module.BaseFigure
     figure._repr_html_ = _plotly_html
+    figure._repr_mimebundle_ = _plotly_bundle
     figure._ipython_display_ = figure.show = lambda self, *args, **kwargs: displays.show_html(
         _plotly_html(self)
     )
@@ -17,6 +19,11 @@ def _plotly_figures(module):
 
 def _plotly_html(figure):
     return figure.to_html(include_plotlyjs="cdn")
+
+
+def _plotly_bundle(figure, include=None, exclude=None, **options):
+    chart = json.loads(figure.to_json())
+    return {"application/vnd.plotly.v1+json": chart, "text/html": _plotly_html(figure)}
 
 
 def _plotly_renderers(module):

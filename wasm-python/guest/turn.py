@@ -11,6 +11,7 @@ import sys
 import _host
 from _codeact import (
     answer,
+    bundles,
     displays,
     errors,
     event_loop,
@@ -28,6 +29,8 @@ from _codeact import (
 
 _main = sys.modules["__main__"].__dict__
 _MAX_RESULT = 100_000
+# Folder of the added packages that is on the path.
+_site = None
 # Freed when memory is exhausted, so that the end of the turn can still be reported.
 _RESERVE_BYTES = 256 * 1024
 _reserve = bytearray(_RESERVE_BYTES)
@@ -76,9 +79,8 @@ def _run(turn):
             source = code = text
     if "first" in turn:
         seeds.reseed()
-        if "site" in turn:
-            sys.path.append(turn["site"])
-            fonts.add(turn["site"])
+    if "site" in turn and turn["site"] != _site:
+        _add_site(turn["site"])
     if "argv" in turn:
         sys.argv[:] = turn["argv"]
         if name == turn["argv"][0] and not name.startswith("<"):
@@ -88,6 +90,8 @@ def _run(turn):
     _main.update(turn.get("bind", ()))
     user_input.input_asks_user = "asks" in turn
     tools.forget()
+    if "rich" in turn or bundles.active:
+        bundles.begin("rich" in turn)
     if "agent" in turn:
         builtins.final_answer = answer.final_answer
         # A definition of that name in earlier code would hide the function for the rest of the session.
@@ -143,6 +147,18 @@ def _run(turn):
     return end
 
 
+def _add_site(site):
+    """Makes the added packages importable: in the first turn, or after the session got other ones."""
+    global _site
+    _site = site
+    sys.path.append(site)
+    try:
+        fonts.add(site)
+    except BaseException:
+        # Earlier code has replaced a function that it needs.
+        pass
+
+
 def _refill():
     global _reserve
     if _reserve is None:
@@ -186,8 +202,8 @@ def _execute(source, code, name, end):
     if last is not None:
         if value is not None:
             _main["_"] = value
-            end["result"] = errors.shorten(repr(value), _MAX_RESULT)
-            displays.value(value)
+            end["result"] = text = errors.shorten(repr(value), _MAX_RESULT)
+            displays.result(value, text)
 
 
 def _parse(source, code, name):

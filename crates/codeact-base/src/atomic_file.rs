@@ -52,6 +52,23 @@ pub fn write_with<T, E>(
     Ok(value)
 }
 
+/// As [`write`], but an existing `path` is not replaced: of several writers, one succeeds.
+///
+/// # Errors
+///
+/// Returns [`io::ErrorKind::AlreadyExists`] if `path` exists, or the first error of the file system.
+pub fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let dir = path.parent().unwrap_or(Path::new("."));
+    let mut file = tempfile::Builder::new()
+        .prefix(TEMPORARY)
+        .tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist_noclobber(path).map_err(|e| e.error)?;
+    let _ = private::sync_dir(dir);
+    Ok(())
+}
+
 /// Creates the file `path`, which must not exist, writes `bytes` and syncs it. For folders that are renamed into place
 /// as a whole.
 ///
@@ -86,5 +103,10 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("read"), b"bytes");
         assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 1);
         assert!(write(&dir.path().join("no/such"), b"x").is_err());
+        let again = write_new(&path, b"other").expect_err("the file exists");
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).expect("read"), b"bytes");
+        write_new(&dir.path().join("new"), b"x").expect("written");
+        assert_eq!(std::fs::read_dir(dir.path()).expect("listed").count(), 2);
     }
 }

@@ -35,6 +35,15 @@ pub enum Event {
         /// The text; bytes that are not UTF-8 are replaced by U+FFFD.
         text: String,
     },
+    /// The code of a rich turn has shown something, in order with its output.
+    Bundle {
+        /// True if it is the value of the final expression.
+        is_result: bool,
+        /// Its forms by media type: a MIME bundle of Jupyter. Untrusted.
+        data: serde_json::Map<String, serde_json::Value>,
+        /// Metadata, by media type or for the whole bundle.
+        metadata: serde_json::Map<String, serde_json::Value>,
+    },
     /// A tool call has ended.
     Tool {
         /// The tool's name.

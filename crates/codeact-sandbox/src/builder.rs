@@ -193,6 +193,7 @@ impl SandboxBuilder {
             packages: site.packages.into(),
             layout,
             toolbox: self.toolbox,
+            offline: self.install.offline,
         };
         let mut derived = Sandbox::from_context(SessionContext {
             runtime,
@@ -209,7 +210,7 @@ impl SandboxBuilder {
 
 /// Cancels a build on another thread when its future is dropped.
 #[derive(Default)]
-struct CancelOnDrop(Arc<AtomicBool>);
+pub(crate) struct CancelOnDrop(pub(crate) Arc<AtomicBool>);
 
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {

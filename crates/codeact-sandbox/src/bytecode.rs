@@ -148,6 +148,7 @@ fn compile(
             packages: Arc::default(),
             layout,
             toolbox: None,
+            offline: true,
         },
         limits,
     };

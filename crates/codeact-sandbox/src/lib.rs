@@ -10,7 +10,7 @@
 //! turn that waits for user input can be stored as a [`SuspendedTurn`] and resumed in another process. Programs use this
 //! crate through `codeact`, which re-exports it as `codeact::sandbox`.
 //!
-//! Layers, from the top down; imports go down only: `sandbox` and `builder` are the entry points; `replay` has
+//! Layers, from the top down; imports go down only: `sandbox`, `builder` and `packages` are the entry points; `replay` has
 //! recordings and suspended turns; `snapshot` is a session as data and as a file; `session` runs turns as transactions;
 //! `engine` has the resources that sessions share; `instance` is one store with its memory and limits; `hostcall` and
 //! `wasi` are the imports of the guest; `remote_traceback` reads the frames of a stopped guest; `fs` has files and
@@ -24,6 +24,7 @@ mod fs;
 mod hostcall;
 mod instance;
 mod journal;
+mod packages;
 mod remote_traceback;
 mod replay;
 mod sandbox;
@@ -39,11 +40,13 @@ pub use fs::mount::{Change, ChangeKind, Changes, Mount, MountMode};
 pub use replay::{RecordedEnd, RecordedTurn, Recorder, Recording, Replay, SuspendedTurn};
 pub use sandbox::{DerivedBuilder, Sandbox};
 pub use session::{
-    Execution, Outcome, Session, SessionOptions, Status, Turn, TurnOptions, Usage, Variable,
+    Execution, FileError, FileInfo, FileKind, Outcome, Session, SessionOptions, Status, Turn,
+    TurnOptions, Usage, Variable,
 };
 #[doc(hidden)]
 pub use snapshot::SavedSnapshot;
 pub use snapshot::Snapshot;
+pub use types::bundle::Bundle;
 pub use types::cancellation::Cancel;
 pub use types::display::Display;
 pub use types::limits::{Limits, NeededLimit};

@@ -128,6 +128,11 @@ impl Sandbox {
         &self.context.runtime.pack
     }
 
+    /// Returns the size of the memory with which each session starts, in bytes. Sessions share it until they change it.
+    pub fn base_memory(&self) -> u64 {
+        self.context.runtime.image.len() as u64
+    }
+
     /// Returns the limits of turns that have none of their own.
     pub fn limits(&self) -> &Limits {
         &self.context.limits
@@ -177,6 +182,22 @@ impl DerivedBuilder {
             Arc::make_mut(&mut context.grants.mounts).push(mount);
         }
         Ok(Sandbox { context })
+    }
+}
+
+impl Session {
+    /// Moves the session to `sandbox`, for example to one with more packages or other tools: its limits and tools become
+    /// those of `sandbox`, and the code can import its packages. Variables, files and modules that were imported stay.
+    /// Packages that only the earlier sandbox had stay too. Snapshots that were taken before belong to the earlier
+    /// sandbox.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SandboxError::Setting`] if the sandboxes do not share an engine (see [`Sandbox::derive`] and
+    /// [`Sandbox::with_packages`]) or have different mounts, if the session has packages that `sandbox` lacks and another
+    /// version of one that it has, or if the session is recorded or replayed.
+    pub fn use_sandbox(&mut self, sandbox: &Sandbox) -> Result<(), SandboxError> {
+        self.move_to(sandbox.context())
     }
 }
 

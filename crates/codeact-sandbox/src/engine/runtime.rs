@@ -46,6 +46,8 @@ pub(crate) struct Runtime {
     /// Address of the runner's function in the image, if it is known.
     pub(crate) runner: Option<u32>,
     pub(crate) pack: Pack,
+    /// The folders of the pack, for packages that are added later.
+    pub(crate) store: Store,
     pub(crate) guest: GuestThreads,
     /// The tree without mounts and added packages.
     pub(crate) layout: Tree,
@@ -100,6 +102,7 @@ impl Runtime {
             image,
             runner,
             pack,
+            store: store.clone(),
             guest,
             layout,
             data_path,

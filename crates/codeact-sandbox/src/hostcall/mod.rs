@@ -6,9 +6,10 @@
 //!
 //! `frames` has the common parts of frames; `turn_frames` are those that begin and end a turn; `state` is the state
 //! during one turn; `services` are the functions and handlers of the host; `tool_calls` serves requests for tools;
-//! `pending_calls` are the calls that run concurrently with the code; `scrypt` derives keys; `isolated` contains panics of tools;
+//! `pending_calls` are the calls that run concurrently with the code; `bundles` are what a rich turn shows; `scrypt` derives keys; `isolated` contains panics of tools;
 //! `call_summary` makes the event of a call; `user_input` serves requests for user input.
 
+mod bundles;
 mod call_summary;
 mod frames;
 mod isolated;

@@ -5,9 +5,11 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
+use crate::hostcall::bundles::BUNDLE;
 use crate::hostcall::frames::refusal;
 use crate::hostcall::services::HostServices;
 use crate::hostcall::turn_frames::TurnEnd;
+use crate::types::bundle::Bundle;
 use crate::types::display::Display;
 use crate::types::limits::Limits;
 
@@ -38,6 +40,11 @@ pub(crate) struct HostCalls {
     pub(crate) pending: Option<Vec<u8>>,
     pub(crate) ended: Option<TurnEnd>,
     pub(crate) displays: Vec<Display>,
+    /// True if everything that the turn shows is a bundle.
+    pub(crate) is_rich: bool,
+    pub(crate) bundles: Vec<Bundle>,
+    /// Number of JSON values in `bundles`.
+    pub(super) bundle_values: usize,
     pub(crate) services: HostServices,
     pub(crate) calls: u64,
     pub(crate) bytes: u64,
@@ -91,6 +98,11 @@ impl HostCalls {
                 Ok(()) => b"{}".to_vec(),
                 Err(why) => refusal(&why),
             })
+        } else if self.is_rich && frame.starts_with(BUNDLE) && self.has_budget() {
+            Some(match self.take_bundle(frame) {
+                Ok(()) => b"{}".to_vec(),
+                Err(why) => refusal(&why),
+            })
         } else {
             None
         }
@@ -116,6 +128,9 @@ impl HostCalls {
             return Err(format!("a turn can show at most {MAX_DISPLAYS} displays"));
         }
         let display = Display::new(&self.displays, mime, bytes)?;
+        if self.is_rich {
+            self.bundle_display(&display)?;
+        }
         self.displays.push(display);
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(crate) struct TurnFrame<'a> {
     /// True for the first turn of a session: the runner seeds its generators.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) first: bool,
-    /// Folder of the added packages, on the first turn.
+    /// Folder of the added packages.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) site: Option<&'a str>,
     /// True for the last turn of a session: the runner calls the functions of `atexit`.
@@ -51,6 +51,9 @@ pub(crate) struct TurnFrame<'a> {
     /// True if `input()` is a request for user input.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) asks: bool,
+    /// True if everything that the code shows is a bundle.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) rich: bool,
 }
 
 fn is_false(flag: &bool) -> bool {

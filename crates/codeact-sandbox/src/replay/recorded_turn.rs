@@ -33,6 +33,9 @@ pub struct RecordedEnd {
     pub answer: Option<serde_json::Value>,
     /// SHA-256 of each display.
     pub displays: Vec<String>,
+    /// SHA-256 of each bundle of a rich turn, as JSON.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<String>,
     /// SHA-256 of the memory after the turn; `None` if the turn was rolled back.
     pub memory: Option<String>,
     /// Fuel that the turn used.
@@ -67,6 +70,10 @@ impl RecordedEnd {
             hash.update(&display.bytes);
             hex(&hash.finalize())
         });
+        let bundles = execution.bundles.iter().map(|bundle| {
+            let parts = serde_json::json!([bundle.is_result, bundle.data, bundle.metadata]);
+            hex(&Sha256::digest(parts.to_string()))
+        });
         Self {
             outcome: execution.outcome.clone(),
             stdout: execution.stdout.clone(),
@@ -74,6 +81,7 @@ impl RecordedEnd {
             result: execution.result.clone(),
             answer: execution.answer.clone(),
             displays: displays.collect(),
+            bundles: bundles.collect(),
             memory,
             fuel: execution.usage.fuel,
         }
@@ -103,6 +111,7 @@ impl RecordedEnd {
             .or_else(|| value("result", self.result == now.result))
             .or_else(|| value("answer", self.answer == now.answer))
             .or_else(|| value("pictures", self.displays == now.displays))
+            .or_else(|| value("bundles", self.bundles == now.bundles))
             .or_else(|| value("memory", self.memory == now.memory))
     }
 }

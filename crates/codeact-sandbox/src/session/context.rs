@@ -5,6 +5,7 @@ use std::sync::Arc;
 use codeact_pack::SitePackage;
 
 use crate::engine::runtime::Runtime;
+use crate::error::SandboxError;
 use crate::fs::mount::Mount;
 use crate::fs::vfs::Tree;
 use crate::types::limits::Limits;
@@ -29,4 +30,45 @@ pub(crate) struct Grants {
     /// File tree at the start of a session.
     pub(crate) layout: Tree,
     pub(crate) toolbox: Option<SharedToolbox>,
+    /// True if nothing may be fetched for it.
+    pub(crate) offline: bool,
+}
+
+impl Grants {
+    /// Returns the grants of `new`, with the packages of these that `new` does not have.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`SandboxError::Setting`] if both have a package in different versions and `new` lacks another one: the
+    /// versions of a package are not mixed.
+    pub(crate) fn moved_to(&self, new: &Self) -> Result<Self, SandboxError> {
+        let find = |name: &str| new.packages.iter().find(|package| package.name == name);
+        let lacking: Vec<_> = (self.packages.iter())
+            .filter(|package| find(&package.name).is_none())
+            .cloned()
+            .collect();
+        if lacking.is_empty() {
+            return Ok(new.clone());
+        }
+        for old in self.packages.iter() {
+            if let Some(package) = find(&old.name)
+                && package.sha256 != old.sha256
+            {
+                return Err(SandboxError::setting(format!(
+                    "the session has {} {} and other packages, the sandbox has {} of it and lacks {}; expected a \
+                     sandbox with all packages of the session",
+                    old.name, old.version, package.version, lacking[0].name
+                )));
+            }
+        }
+        let mut grants = new.clone();
+        let mut packages = [&new.packages[..], &lacking].concat();
+        packages.sort_by(|one, other| one.name.cmp(&other.name));
+        grants.packages = packages.into();
+        grants.site = self.site.clone().or(grants.site);
+        if let Some(site) = &grants.site {
+            grants.layout.copy_packages(site, &self.layout, true, 0);
+        }
+        Ok(grants)
+    }
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fs::guest_file::GuestFile;
 use crate::replay::suspended::SuspendedTurn;
+use crate::types::bundle::Bundle;
 use crate::types::display::Display;
 use crate::types::output::Captured;
 use crate::types::traceback::{Exception, Traceback};
@@ -43,6 +44,9 @@ pub struct Execution {
     pub result: Option<String>,
     /// Figures, pictures, and rich forms of the final value, in the order in which they were shown.
     pub displays: Vec<Display>,
+    /// Everything that a [rich](crate::Turn::rich) turn showed, each with all its forms, in the order in which it was
+    /// shown. Empty if the turn is not rich.
+    pub bundles: Vec<Bundle>,
     /// Files in the home folder that the code made or changed, if [`Turn::keep_files`](crate::Turn::keep_files) is set.
     /// If the turn was rolled back, those at its start.
     pub files: Vec<GuestFile>,
@@ -75,6 +79,7 @@ impl Execution {
             transcript: Vec::new(),
             result: None,
             displays: Vec::new(),
+            bundles: Vec::new(),
             files: Vec::new(),
             variables: Vec::new(),
             interrupted: None,

@@ -40,9 +40,9 @@ use crate::types::user_input::InputHandler;
 /// # }
 /// ```
 pub struct Session {
-    context: SessionContext,
+    pub(super) context: SessionContext,
     turns: u32,
-    idle: Arc<Mutex<IdleSession>>,
+    pub(super) idle: Arc<Mutex<IdleSession>>,
     journaling: Journaling,
 }
 
@@ -251,7 +251,7 @@ impl Session {
     ///
     /// [`MountMode::Commit`]: crate::MountMode::Commit
     pub fn commit(&mut self, changes: &Changes) -> Result<(), SandboxError> {
-        if !matches!(self.journaling, Journaling::Off) {
+        if self.is_journaled() {
             let why = "the changes of a recorded session cannot be committed between turns; use `Changes::commit` \
                        after its last turn";
             return Err(SandboxError::setting(why));
@@ -259,6 +259,11 @@ impl Session {
         changes.commit()?;
         mount::rebase(lock(&self.idle).tree(), changes);
         Ok(())
+    }
+
+    /// Returns true if its turns are recorded or replayed, so that its state must not change between them.
+    pub(super) fn is_journaled(&self) -> bool {
+        !matches!(self.journaling, Journaling::Off)
     }
 
     /// Returns a future that runs `turn` as the only turn of this session, and then returns the slot to the pool.

@@ -51,11 +51,23 @@ impl IdleSession {
 
     /// Returns the file tree after the last turn.
     pub(crate) fn tree(&mut self) -> &mut Tree {
-        // The caller may change it.
+        &mut self.state_mut().tree
+    }
+
+    /// Returns the host's state after the last turn, to change it.
+    pub(crate) fn state_mut(&mut self) -> &mut GuestState {
         self.is_current = false;
         match &mut self.slot {
-            Some(slot) => &mut slot.host().wasi.state.tree,
-            None => &mut self.checkpoint.state.tree,
+            Some(slot) => &mut slot.host().wasi.state,
+            None => &mut self.checkpoint.state,
+        }
+    }
+
+    /// Returns the host's state after the last turn.
+    pub(crate) fn state(&mut self) -> &GuestState {
+        match &mut self.slot {
+            Some(slot) => &slot.host().wasi.state,
+            None => &self.checkpoint.state,
         }
     }
 }

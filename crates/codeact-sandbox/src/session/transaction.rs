@@ -81,11 +81,12 @@ pub(crate) async fn run_turn(
         env: &spec.env,
         bind: &spec.bind,
         first: !started,
-        site: job.site.as_deref().filter(|_| !started),
+        site: job.site.as_deref(),
         last: spec.last,
         agent: spec.agent,
         asks,
         variables: spec.variables,
+        rich: spec.rich,
     };
     let frame = serde_json::to_vec(&frame)
         .map_err(|e| SandboxError::setting(format!("cannot encode the turn: {e}")))?;
@@ -95,7 +96,8 @@ pub(crate) async fn run_turn(
         job.caller,
         options.events.clone(),
     );
-    let host_calls = HostCalls::new(&limits, frame, services);
+    let mut host_calls = HostCalls::new(&limits, frame, services);
+    host_calls.is_rich = spec.rich;
     begin(&mut slot, &limits, &watch, options.events, stdin);
     let entry = EntryPoint::Turn(runtime.runner);
     let call = slot.call(entry, host_calls, fuel, &watch);
@@ -121,6 +123,7 @@ pub(crate) async fn run_turn(
     let (stdout, stderr, transcript) = host.wasi.output.finish();
     let mut report = host.host_calls.ended.take();
     let displays = std::mem::take(&mut host.host_calls.displays);
+    let bundles = std::mem::take(&mut host.host_calls.bundles);
     // Dropped at the end, which stops calls that still run.
     let services = std::mem::take(&mut host.host_calls.services);
     // Without a report the runner in the guest is broken, and no later turn could run.
@@ -163,6 +166,7 @@ pub(crate) async fn run_turn(
         transcript,
         result,
         displays,
+        bundles,
         files,
         variables,
         interrupted,

@@ -47,6 +47,9 @@ pub(crate) struct TurnSpec {
     pub(crate) asks: Option<bool>,
     pub(crate) agent: bool,
     pub(crate) variables: bool,
+    /// True if everything that the code shows is a bundle.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) rich: bool,
     pub(crate) transactional: bool,
     pub(crate) last: bool,
     /// `None`: those of the session.
@@ -124,6 +127,7 @@ impl Turn {
                 asks: None,
                 agent: false,
                 variables: false,
+                rich: false,
                 transactional: false,
                 last: false,
                 limits: None,
@@ -188,6 +192,15 @@ impl Turn {
         self
     }
 
+    /// As [`Turn::env`], unless the turn sets the variable already.
+    #[must_use]
+    pub fn env_default(self, key: &str, value: &str) -> Self {
+        match self.spec.env.iter().any(|(name, _)| name == key) {
+            true => self,
+            false => self.env(key, value),
+        }
+    }
+
     /// Binds a global name to a string before the code runs.
     #[must_use]
     pub fn bind(mut self, name: impl Into<String>, text: impl Into<String>) -> Self {
@@ -231,6 +244,21 @@ impl Turn {
     #[must_use]
     pub fn variables(mut self, list: bool) -> Self {
         self.spec.variables = list;
+        self
+    }
+
+    /// If true, each thing that the code shows is a [`Bundle`](crate::Bundle) of
+    /// [`Execution::bundles`](crate::Execution::bundles) and, as it is shown, an
+    /// [`Event::Bundle`](codeact_base::event::Event::Bundle), for clients that show notebooks: the value of the final
+    /// expression, figures, and the arguments of `display`, whose text is then not printed. Default: false.
+    ///
+    /// A bundle has the forms that IPython would give it. In addition, a data frame of pandas has
+    /// `application/vnd.codeact.data+json` (its columns as lists), and a figure of matplotlib
+    /// `application/vnd.codeact.chart+json` (its points, bars or wedges). A turn has at most 100 bundles; a note on stderr
+    /// names what was left out.
+    #[must_use]
+    pub fn rich(mut self, rich: bool) -> Self {
+        self.spec.rich = rich;
         self
     }
 

@@ -1,5 +1,6 @@
 //! Plain data and small traits, most of them public. The lowest layer: it imports no other.
 
+pub(crate) mod bundle;
 pub(crate) mod bytes;
 pub(crate) mod cancellation;
 pub(crate) mod display;

@@ -280,6 +280,18 @@ impl Fds {
         }
     }
 
+    /// Returns the nodes that descriptors are open on, without the preopened folders.
+    pub(crate) fn opened(&self) -> Vec<Ino> {
+        let opened = self.slots.iter().flatten().filter_map(|fd| match fd {
+            Fd::File { ino, .. }
+            | Fd::Dir {
+                ino, preopen: None, ..
+            } => Some(*ino),
+            _ => None,
+        });
+        opened.collect()
+    }
+
     /// Returns true if only the streams and the preopened folders are open.
     pub(crate) fn is_initial(&self) -> bool {
         self.slots

@@ -25,6 +25,15 @@ pub enum EventJson {
         /// The text; bytes that are not UTF-8 are replaced by U+FFFD.
         text: String,
     },
+    /// `bundle`: the code of a rich turn has shown something, in order with its output.
+    Bundle {
+        /// True if it is the value of the last expression.
+        is_result: bool,
+        /// Its forms by media type: a MIME bundle of Jupyter.
+        data: serde_json::Map<String, Value>,
+        /// Metadata, by media type or for the whole bundle.
+        metadata: serde_json::Map<String, Value>,
+    },
     /// `tool`: a tool call has returned.
     Tool {
         /// The tool's name.
@@ -225,6 +234,15 @@ impl EventJson {
                     Stream::Stderr => StreamJson::Stderr,
                 },
                 text,
+            },
+            Event::Bundle {
+                is_result,
+                data,
+                metadata,
+            } => Self::Bundle {
+                is_result,
+                data,
+                metadata,
             },
             Event::Tool {
                 tool,

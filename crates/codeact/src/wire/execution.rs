@@ -3,9 +3,10 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use codeact_sandbox::{
-    Captured, Display, Exception, Execution, Frame, Outcome, Status, Traceback, Usage,
+    Bundle, Captured, Display, Exception, Execution, Frame, Outcome, Status, Traceback, Usage,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// The result of a turn: how it ended, what it wrote and showed, and what it used.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,9 @@ pub struct ExecutionJson {
     pub result: Option<String>,
     /// Pictures, and rich forms of the last expression's value, in the order in which they were shown.
     pub displays: Vec<DisplayJson>,
+    /// Everything that a rich turn showed, in the order in which it was shown. Absent if it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bundles: Vec<BundleJson>,
     /// The uncaught exception, or the reason why the turn was stopped.
     pub error: Option<ErrorJson>,
     /// The stack of the code when it was stopped by a limit, a trap, a cancellation or a suspension. `null` after
@@ -104,6 +108,18 @@ pub struct DisplayJson {
     pub base64: String,
 }
 
+/// A value or picture that a rich turn showed, in all its forms.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BundleJson {
+    /// True if it is the value of the last expression.
+    pub is_result: bool,
+    /// Content by media type: text, base64 of pictures and PDF, or JSON.
+    pub data: Map<String, Value>,
+    /// Metadata, by media type or for the whole bundle.
+    pub metadata: Map<String, Value>,
+}
+
 /// Resources that a turn used.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -148,6 +164,7 @@ impl From<&Execution> for ExecutionJson {
             notes,
             result: execution.result.clone(),
             displays: execution.displays.iter().map(Into::into).collect(),
+            bundles: execution.bundles.iter().map(Into::into).collect(),
             error,
             interrupted: execution.interrupted.as_ref().map(Into::into),
             usage: (&execution.usage).into(),
@@ -193,6 +210,16 @@ impl From<&Display> for DisplayJson {
             mime: display.mime.clone(),
             name: display.name.clone(),
             base64: STANDARD.encode(&display.bytes),
+        }
+    }
+}
+
+impl From<&Bundle> for BundleJson {
+    fn from(bundle: &Bundle) -> Self {
+        Self {
+            is_result: bundle.is_result,
+            data: bundle.data.clone(),
+            metadata: bundle.metadata.clone(),
         }
     }
 }

@@ -20,6 +20,7 @@
 mod change;
 mod event;
 mod execution;
+mod server;
 #[cfg(test)]
 mod tests;
 #[cfg(feature = "tools")]
@@ -30,8 +31,12 @@ pub use event::{
     EventJson, ProgressJson, RunEndingJson, ServerStateJson, SetupStageJson, StreamJson,
 };
 pub use execution::{
-    DisplayJson, ErrorJson, ExecutionJson, FrameJson, InterruptedJson, UsageJson, stop_message,
-    truncation_notice,
+    BundleJson, DisplayJson, ErrorJson, ExecutionJson, FrameJson, InterruptedJson, UsageJson,
+    stop_message, truncation_notice,
+};
+pub use server::{
+    ChangedFileJson, FileInfoJson, FileKindJson, LimitsJson, ReturnedFileJson, RunJson,
+    RunStepJson, ServerExecutionJson, SessionJson, SessionStatusJson, TurnJson, VariableJson,
 };
 #[cfg(feature = "tools")]
 pub use tool::ToolJson;

@@ -193,6 +193,13 @@ impl Mount {
         recorded.at(&mount.guest)
     }
 
+    /// Returns true if both grant the same opened folder or file at the same path with the same access.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.folder, &other.folder)
+            && self.guest == other.guest
+            && self.mode == other.mode
+    }
+
     /// Returns the guest path.
     pub fn guest(&self) -> &str {
         &self.guest

@@ -175,7 +175,7 @@ impl Tree {
     }
 
     /// Resolves a path without following symbolic links.
-    fn lookup_plain(&self, path: &str) -> Option<Ino> {
+    pub(super) fn lookup_plain(&self, path: &str) -> Option<Ino> {
         let mut here = self.root();
         for name in path.split('/').filter(|n| !n.is_empty()) {
             here = *self.dir(here).ok()?.entries.get(name)?;

@@ -7,7 +7,8 @@
 //!
 //! `tree` has all nodes and counts, `node` is one node and the table of them, `content` the bytes of a file,
 //! `pack_file` and `host_file` files outside the tree. `walk` resolves paths, `names` and `files` are the operations on
-//! names and on file content, `mounts` and `mount_point` the mounted folders. `data` is the form of the guest's files
+//! names and on file content, `whole` those of the caller on whole files and folders, `packages` copies read-only
+//! packages into a tree that exists, `mounts` and `mount_point` the mounted folders. `data` is the form of the guest's files
 //! in a snapshot. This file has the initial layout.
 
 mod content;
@@ -21,9 +22,11 @@ mod mounts;
 mod names;
 mod node;
 mod pack_file;
+mod packages;
 mod paths;
 mod tree;
 mod walk;
+mod whole;
 
 #[cfg(test)]
 #[cfg(unix)]
@@ -40,6 +43,7 @@ pub(crate) use node::{DirEntry, Ino, Kind, Stat};
 pub(crate) use pack_file::PackFile;
 pub(crate) use paths::{HOME, join_path};
 pub(crate) use tree::{Quota, Tree};
+pub(crate) use whole::Named;
 
 use std::sync::Arc;
 

@@ -39,6 +39,22 @@ impl PackFile {
         }
     }
 
+    /// Writes all bytes to `to`, in chunks.
+    pub(crate) fn copy_to(&self, to: &mut dyn io::Write) -> io::Result<()> {
+        let mut buf = vec![0; 64 << 10];
+        let mut at = 0;
+        while at < self.len() {
+            match self.read_at(&mut buf, at) {
+                Some(n) if n > 0 => {
+                    to.write_all(&buf[..n])?;
+                    at += n as u64;
+                }
+                _ => return Err(io::Error::other("the host cannot read the pack's file")),
+            }
+        }
+        Ok(())
+    }
+
     /// Reads at `offset` into `buf`. Returns 0 at the end, and `None` if the host cannot read the file.
     pub(crate) fn read_at(&self, buf: &mut [u8], offset: u64) -> Option<usize> {
         match self {

@@ -1,10 +1,11 @@
 //! Tests of the tree: its counts and its structure hold after any operations.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 
-use crate::fs::vfs::{Ino, PackFiles, Quota, Tree, filetype, layout};
+use crate::fs::vfs::{Ino, Kind, PackFile, PackFiles, Quota, Tree, filetype, layout};
 use crate::types::errno::Errno;
 
 const QUOTA: Quota = Quota {
@@ -28,6 +29,11 @@ enum Op {
     Rename(String, String),
     Write(String, u64, usize),
     Resize(String, u64),
+    /// Of the caller, as the following ones.
+    Replace(String, usize),
+    MakeFolder(String),
+    RemoveAll(String),
+    RenamePaths(String, String),
 }
 
 fn path() -> impl Strategy<Value = String> {
@@ -49,6 +55,10 @@ fn op() -> impl Strategy<Value = Op> {
         (path(), path()).prop_map(|(a, b)| Op::Rename(a, b)),
         (path(), 0..6000u64, 0..600usize).prop_map(|(p, at, n)| Op::Write(p, at, n)),
         (path(), 0..6000u64).prop_map(|(p, n)| Op::Resize(p, n)),
+        (path(), 0..3000usize).prop_map(|(p, n)| Op::Replace(p, n)),
+        path().prop_map(Op::MakeFolder),
+        path().prop_map(Op::RemoveAll),
+        (path(), path()).prop_map(|(a, b)| Op::RenamePaths(a, b)),
     ]
 }
 
@@ -93,7 +103,24 @@ fn apply(tree: &mut Tree, op: &Op) -> Result<(), Errno> {
             let ino = tree.lookup(root, path, true)?;
             tree.resize(ino, *n, &QUOTA, 1)
         }
+        Op::Replace(path, n) => whole(tree, |tree| {
+            tree.replace_file(path, &vec![5; *n], &QUOTA, 1)
+        }),
+        Op::MakeFolder(path) => whole(tree, |tree| tree.make_folder(path, &QUOTA, 1)),
+        Op::RemoveAll(path) => whole(tree, |tree| tree.remove_all(path, 1)),
+        Op::RenamePaths(from, to) => whole(tree, |tree| tree.rename_paths(from, to, 1)),
     }
+}
+
+/// Changes `tree` as the caller of a session does: completely or not at all.
+fn whole(
+    tree: &mut Tree,
+    change: impl FnOnce(&mut Tree) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    let mut copy = tree.clone();
+    change(&mut copy)?;
+    *tree = copy;
+    Ok(())
 }
 
 /// Counts the names below `/tmp` and the bytes of their files.
@@ -261,4 +288,58 @@ fn an_unlinked_file_exists_until_it_is_closed() {
     tree.closed(ino);
     assert!(tree.stat(ino).is_err());
     assert_eq!(tree.bytes(), 0);
+}
+
+#[test]
+fn attributes_have_the_real_path_of_a_name() {
+    let mut tree = tree();
+    tree.replace_file("/tmp/a/b/f", b"123", &QUOTA, 7).unwrap();
+    apply(&mut tree, &Op::Symlink("a/b".into(), "/tmp/l".into())).unwrap();
+    let named = tree.name_at("/tmp/l/../b/./f").unwrap();
+    assert_eq!((&*named.path, named.modified), ("/tmp/a/b/f", 7));
+    assert_eq!(tree.name_at("/tmp/l").unwrap().path, "/tmp/l");
+    assert_eq!(tree.name_at("/tmp/l/").unwrap().path, "/tmp/a/b");
+    assert_eq!(tree.name_at("/").unwrap().path, "/");
+    assert_eq!(tree.whole_file("/tmp/l/f").unwrap().0, "/tmp/a/b/f");
+    let listed = tree.names_in("/tmp/l").unwrap();
+    assert_eq!(listed[0].path, "/tmp/a/b/f");
+}
+
+#[test]
+fn packages_of_another_tree_replace_those_of_a_tree() {
+    let site = "/usr/local/lib/site";
+    let file = |name: &str| Kind::Pack(Arc::new(PackFile::lazy(name.into(), 1)));
+    let with = |names: &[&str]| {
+        let mut tree = tree();
+        for name in names {
+            tree.insert_read_only(&format!("{site}/{name}"), file(name));
+        }
+        tree
+    };
+    let names = |tree: &mut Tree, folder: &str| -> Vec<String> {
+        let entries = tree.names_in(folder).unwrap();
+        entries.iter().map(|entry| entry.name.to_string()).collect()
+    };
+    let (old, new) = (with(&["a/x", "b", "c"]), with(&["a/y", "b/z", "d"]));
+    let mut tree = old.clone();
+    let open = tree
+        .lookup(tree.root(), &format!("{site}/b"), true)
+        .unwrap();
+    tree.opened(open).unwrap();
+    tree.copy_packages(site, &new, false, 9);
+    assert_eq!(names(&mut tree, site), ["a", "b", "d"]);
+    assert_eq!(names(&mut tree, &format!("{site}/a")), ["y"]);
+    assert_eq!(names(&mut tree, &format!("{site}/b")), ["z"]);
+    assert_eq!(tree.name_at(site).unwrap().modified, 9);
+    // It is removed when it is closed.
+    assert!(tree.stat(open).is_ok());
+    tree.closed(open);
+    assert!(tree.stat(open).is_err());
+    let unchanged = tree.name_at(site).unwrap().modified;
+    tree.copy_packages(site, &new, false, 10);
+    assert_eq!(tree.name_at(site).unwrap().modified, unchanged);
+    tree.copy_packages(site, &old, true, 11);
+    assert_eq!(names(&mut tree, &format!("{site}/a")), ["x", "y"]);
+    assert_eq!(names(&mut tree, site), ["a", "b", "c", "d"]);
+    assert_eq!((tree.files(), tree.bytes()), (0, 0));
 }
