@@ -83,6 +83,16 @@ impl SessionStore {
     /// Returns [`SessionError::Exists`]; [`SessionError::Damaged`] if it is not an archive of a session, or too large;
     /// [`SessionError::Io`]. Then nothing is left of it.
     pub fn import(&self, from: &Path, name: &str) -> Result<(), SessionError> {
+        self.import_with(from, name, |_| Ok(()))
+    }
+
+    /// As [`SessionStore::import`]; `fill` writes further files to the new folder.
+    pub(crate) fn import_with(
+        &self,
+        from: &Path,
+        name: &str,
+        fill: impl FnOnce(&Path) -> Result<(), SessionError>,
+    ) -> Result<(), SessionError> {
         let damaged = |why: String| SessionError::Damaged {
             path: from.to_owned(),
             why,
@@ -100,6 +110,7 @@ impl SessionStore {
             budget.take(entry.size()).map_err(damaged)?;
         }
         self.make(name, |into| {
+            fill(into)?;
             let mut budget = Budget::of(packed);
             for i in 0..zip.len() {
                 let entry = zip.by_index(i).map_err(|e| damaged(e.to_string()))?;

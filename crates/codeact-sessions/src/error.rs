@@ -38,6 +38,12 @@ pub enum SessionError {
         /// The name.
         name: String,
     },
+    /// Another process has committed a turn to the session meanwhile.
+    #[error("another process has changed the session {name} meanwhile; open it again")]
+    Conflict {
+        /// The name.
+        name: String,
+    },
     /// The session has no such turn, or no snapshot of it.
     #[error("the session {name} has no state after turn {turn}")]
     NoTurn {

@@ -8,6 +8,10 @@ use super::{SessionError, record};
 use codeact_base::atomic_file::TEMPORARY;
 use codeact_sandbox::{Sandbox, SavedSnapshot, Session, Snapshot};
 
+/// Name of the file with the settings.
+const SETTINGS: &str = "settings";
+/// Limit of the settings, in bytes.
+const MAX_SETTINGS_BYTES: u64 = 1 << 20;
 /// Name of the lock file.
 pub(super) const LOCK: &str = "lock";
 /// Limit of all snapshots of one session, in bytes. The oldest are removed first.
@@ -227,4 +231,26 @@ pub(super) fn sync(folder: &Path) {
     if let Ok(folder) = File::open(folder) {
         let _ = folder.sync_all();
     }
+}
+
+/// Returns the settings of the session in `folder`; empty if it has none.
+pub(super) fn read_settings(folder: &Path) -> Result<Vec<u8>, SessionError> {
+    let path = folder.join(SETTINGS);
+    match fs::metadata(&path) {
+        Ok(meta) if meta.len() > MAX_SETTINGS_BYTES => Err(SessionError::Damaged {
+            path,
+            why: format!("its settings have more than {MAX_SETTINGS_BYTES} bytes"),
+        }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        _ => fs::read(&path).map_err(SessionError::io("read", &path)),
+    }
+}
+
+/// Writes the settings of the session in `folder`; none if they are empty.
+pub(super) fn write_settings(folder: &Path, settings: &[u8]) -> Result<(), SessionError> {
+    if settings.is_empty() {
+        return Ok(());
+    }
+    let path = folder.join(SETTINGS);
+    codeact_base::atomic_file::write(&path, settings).map_err(SessionError::io("write", &path))
 }

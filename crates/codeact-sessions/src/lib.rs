@@ -8,16 +8,23 @@
 //! The record commits the turn. A process that is killed at any moment leaves at most a snapshot without a record, which
 //! is ignored. A snapshot has the changes since the previous one, and every few turns one is full.
 //!
-//! `named` is an open session; `folder` are the files of a session; `record` describes a turn; `archive` is a session as
-//! one file.
+//! A program that serves many clients uses [`manager`]: live sessions in memory, idle ones in a [`SessionBackend`].
+//!
+//! `named` is an open session, `log` its committed turns; `folder` are the files of a session; `record` describes a turn;
+//! `archive` is a session as one file.
 
 mod archive;
+mod backend;
 mod error;
 mod folder;
+mod log;
+pub mod manager;
 mod named;
 mod record;
 
+pub use backend::{SessionBackend, SessionLog};
 pub use error::SessionError;
+pub use log::FinishedTurn;
 pub use named::NamedSession;
 pub use record::{ChangedFile, TurnRecord};
 
@@ -87,35 +94,41 @@ impl SessionStore {
     ///
     /// Returns [`SessionError::Io`].
     pub fn list(&self) -> Result<Vec<SessionInfo>, SessionError> {
-        let entries = match fs::read_dir(&self.root) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-            entries => entries.map_err(SessionError::io("list", &self.root))?,
-        };
         let mut all = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(SessionError::io("list", &self.root))?;
-            let Ok(name) = entry.file_name().into_string() else {
-                continue;
-            };
-            if check_name(&name).is_err() || !entry.path().is_dir() {
-                continue;
-            }
+        for name in self.names()? {
+            let folder = self.root.join(&name);
             let (mut bytes, mut modified) = (0, None);
-            for file in fs::read_dir(entry.path()).into_iter().flatten().flatten() {
+            for file in fs::read_dir(&folder).into_iter().flatten().flatten() {
                 if let Ok(meta) = file.metadata() {
                     bytes += meta.len();
                     modified = modified.max(meta.modified().ok());
                 }
             }
             all.push(SessionInfo {
-                turns: numbers(&entry.path(), "json")?.last().copied().unwrap_or(0),
+                turns: numbers(&folder, "json")?.last().copied().unwrap_or(0),
                 name,
                 bytes,
                 modified,
             });
         }
-        all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
+    }
+
+    /// Returns the names of all sessions, sorted.
+    fn names(&self) -> Result<Vec<String>, SessionError> {
+        let entries = match fs::read_dir(&self.root) {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(SessionError::io("list", &self.root))?,
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(SessionError::io("list", &self.root))?;
+            let is_dir = entry.file_type().is_ok_and(|kind| kind.is_dir());
+            let name = entry.file_name().into_string().ok();
+            names.extend(name.filter(|name| is_dir && check_name(name).is_ok()));
+        }
+        names.sort();
+        Ok(names)
     }
 
     /// Opens the session `name` in `sandbox`, or a new one if there is none.
@@ -168,9 +181,20 @@ impl SessionStore {
     ///
     /// Returns [`SessionError::Exists`], [`SessionError::NoTurn`] or [`SessionError::Io`].
     pub fn fork(&self, name: &str, turn: Option<u32>, new: &str) -> Result<(), SessionError> {
+        self.fork_with(name, turn, new, |_| Ok(()))
+    }
+
+    /// As [`SessionStore::fork`]; `fill` writes further files to the new folder.
+    fn fork_with(
+        &self,
+        name: &str,
+        turn: Option<u32>,
+        new: &str,
+        fill: impl FnOnce(&Path) -> Result<(), SessionError>,
+    ) -> Result<(), SessionError> {
         let folder = self.existing(name)?;
         let _lock = lock(&folder, name)?;
-        self.copy(&folder, name, turn, new)
+        self.copy(&folder, name, turn, new, fill)
     }
 
     /// As [`SessionStore::fork`], for a session that this process has opened.
@@ -179,7 +203,7 @@ impl SessionStore {
     ///
     /// As [`SessionStore::fork`].
     pub fn fork_open(&self, open: &NamedSession, new: &str) -> Result<(), SessionError> {
-        self.copy(open.folder(), &open.name(), None, new)
+        self.copy(open.folder(), &open.name(), None, new, |_| Ok(()))
     }
 
     fn copy(
@@ -188,6 +212,7 @@ impl SessionStore {
         name: &str,
         turn: Option<u32>,
         new: &str,
+        fill: impl FnOnce(&Path) -> Result<(), SessionError>,
     ) -> Result<(), SessionError> {
         let turns = numbers(folder, "json")?;
         let last = turn.or(turns.last().copied()).unwrap_or(0);
@@ -199,6 +224,7 @@ impl SessionStore {
             });
         }
         self.make(new, |into| {
+            fill(into)?;
             for turn in turns.iter().filter(|turn| **turn <= last) {
                 for path in [record::path(folder, *turn), snapshot_path(folder, *turn)] {
                     let Some(file) = path.file_name().filter(|_| path.exists()) else {

@@ -1,21 +1,16 @@
 //! An open session.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use codeact_base::atomic_file;
 use codeact_sandbox::{
-    Changes, Execution, GuestFile, InputResponse, Recorder, Sandbox, SandboxError, SavedSnapshot,
-    Session, Snapshot, SuspendedTurn, Turn, TurnOptions,
+    Changes, Execution, InputResponse, Recorder, Sandbox, SandboxError, Session, Snapshot,
+    SuspendedTurn, Turn, TurnOptions,
 };
 
 use super::SessionError;
-use super::folder::{
-    LoadedSession, MAX_DEPTH, MAX_SNAPSHOT_BYTES, MAX_TURN, go_back, load_current, snapshot_path,
-    suspended_path, tidy,
-};
-use super::record::{self, TurnRecord};
+use super::folder::LoadedSession;
+use super::log::{FinishedTurn, FolderLog};
 
 /// An open session. No other process can open it until this is dropped.
 ///
@@ -33,42 +28,27 @@ use super::record::{self, TurnRecord};
 /// ```
 pub struct NamedSession {
     session: Session,
-    folder: PathBuf,
-    last: u32,
-    /// Number of the turn whose snapshot is the current state.
-    state: u32,
-    /// That snapshot.
-    saved: Option<SavedSnapshot>,
-    files: BTreeMap<String, GuestFile>,
-    _lock: File,
+    log: FolderLog,
 }
 
 impl NamedSession {
     pub(super) fn new(loaded: LoadedSession, folder: PathBuf, lock: File) -> Self {
-        Self {
-            files: by_path(&loaded.session),
-            session: loaded.session,
-            last: loaded.last,
-            state: loaded.state,
-            saved: loaded.saved,
-            folder,
-            _lock: lock,
-        }
+        let (session, log) = FolderLog::new(loaded, folder, lock);
+        Self { session, log }
     }
 
     /// Returns the name of the session.
     pub fn name(&self) -> String {
-        let name = self.folder.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+        self.log.name()
     }
 
     pub(super) fn folder(&self) -> &Path {
-        &self.folder
+        self.log.folder()
     }
 
     /// Returns the number of the last turn; 0 if there is none.
     pub fn last(&self) -> u32 {
-        self.last
+        self.log.last()
     }
 
     /// Returns the session after its last turn.
@@ -85,57 +65,19 @@ impl NamedSession {
     /// [`SessionError::NotCommitted`] if the turn has run and could not be written. That error has
     /// the execution. The session on disk is then as it was before the turn, and this one has the state after it.
     pub async fn run(&mut self, turn: impl Into<Turn>) -> Result<Execution, SessionError> {
-        if self.last >= MAX_TURN {
-            return Err(SessionError::TooManyTurns {
-                name: self.name(),
-                max: MAX_TURN,
-            });
-        }
+        self.log.check_turns(1)?;
         let turn = turn.into().variables(true);
         let code = turn.code().to_owned();
         let execution = self.session.run(turn).await?;
-        match self.commit_turn(&code, &execution) {
+        let turns = [FinishedTurn { code, execution }];
+        let committed = self.log.commit(&self.session, &turns);
+        let [FinishedTurn { execution, .. }] = turns;
+        match committed {
             Ok(()) => Ok(execution),
             Err(source) => Err(SessionError::NotCommitted {
                 execution: Box::new(execution),
                 source: Box::new(source),
             }),
-        }
-    }
-
-    fn commit_turn(&mut self, code: &str, execution: &Execution) -> Result<(), SessionError> {
-        let turn = self.last + 1;
-        let state = match execution.rolled_back {
-            true => self.state,
-            false => turn,
-        };
-        let files = by_path(&self.session);
-        let (mut over, mut saved) = (0, None);
-        if state == turn {
-            let below = self.saved.as_ref().filter(|saved| saved.depth < MAX_DEPTH);
-            let path = snapshot_path(&self.folder, turn);
-            let made = self.session.checkpoint()?.save_over(&path, below)?;
-            if made.depth > 0 {
-                over = self.state;
-            }
-            saved = Some(made);
-        }
-        let record = TurnRecord::of(turn, (state, over), code, execution, &self.files, &files);
-        let bytes = serde_json::to_vec(&record).map_err(|e| SessionError::Damaged {
-            path: self.folder.clone(),
-            why: e.to_string(),
-        })?;
-        let path = record::path(&self.folder, turn);
-        atomic_file::write(&path, &bytes).map_err(SessionError::io("write", &path))?;
-        (self.last, self.state, self.files) = (turn, state, files);
-        self.saved = saved.or(self.saved.take());
-        // The previous turn is no longer suspended. If its file cannot be removed, it is ignored.
-        let _ = std::fs::remove_file(suspended_path(&self.folder, turn - 1));
-        // Best effort: files that cannot be removed stay.
-        let _ = tidy(&self.folder, usize::MAX, MAX_SNAPSHOT_BYTES);
-        match &execution.suspended {
-            Some(suspended) => self.save_suspended(suspended),
-            None => Ok(()),
         }
     }
 
@@ -146,7 +88,7 @@ impl NamedSession {
     ///
     /// As [`SuspendedTurn::save`].
     pub fn save_suspended(&self, suspended: &SuspendedTurn) -> Result<(), SessionError> {
-        Ok(suspended.save(suspended_path(&self.folder, self.last))?)
+        self.log.save_suspended(suspended)
     }
 
     /// Returns the last turn if it is suspended.
@@ -155,11 +97,7 @@ impl NamedSession {
     ///
     /// As [`SuspendedTurn::load`].
     pub fn suspended(&self) -> Result<Option<SuspendedTurn>, SessionError> {
-        let path = suspended_path(&self.folder, self.last);
-        match path.exists() {
-            true => Ok(Some(SuspendedTurn::load(path)?)),
-            false => Ok(None),
-        }
+        self.log.suspended()
     }
 
     /// Resumes the suspended turn with the response to its request, and commits it as [`NamedSession::run`] does.
@@ -234,16 +172,7 @@ impl NamedSession {
     ///
     /// As [`SessionStore::undo`](super::SessionStore::undo) and [`Snapshot::load`].
     pub fn undo(&mut self, count: u32, sandbox: &Sandbox) -> Result<u32, SessionError> {
-        go_back(&self.folder, &self.name(), count)?;
-        let loaded = load_current(&self.folder, sandbox)?;
-        self.files = by_path(&loaded.session);
-        self.session = loaded.session;
-        (self.last, self.state, self.saved) = (loaded.last, loaded.state, loaded.saved);
-        Ok(self.last)
+        self.session = self.log.undo(count, sandbox)?;
+        Ok(self.log.last())
     }
-}
-
-fn by_path(session: &Session) -> BTreeMap<String, GuestFile> {
-    let files = session.files().into_iter();
-    files.map(|file| (file.path.clone(), file)).collect()
 }

@@ -66,14 +66,12 @@ pub struct ChangedFile {
 }
 
 impl TurnRecord {
-    /// Returns the record of a turn; `before` and `after` are the files of the home folder.
-    pub(super) fn of(
+    /// Returns the record of a turn, without changed files.
+    pub(super) fn new(
         turn: u32,
         (state, over): (u32, u32),
         code: &str,
         execution: &Execution,
-        before: &BTreeMap<String, GuestFile>,
-        after: &BTreeMap<String, GuestFile>,
     ) -> Self {
         let error = match &execution.outcome {
             Outcome::Raised(exception) => Some(shorten(&exception.traceback)),
@@ -91,11 +89,21 @@ impl TurnRecord {
             stdout: shorten(&execution.stdout.text),
             stderr: shorten(&execution.stderr.text),
             error,
-            files: changed(before, after),
+            files: Vec::new(),
             variables: execution.variables.clone(),
             wall_ms: u64::try_from(execution.usage.wall.as_millis()).unwrap_or(u64::MAX),
             fuel: execution.usage.fuel,
         }
+    }
+
+    /// Sets the changed files; `before` and `after` are the files of the home folder.
+    pub(super) fn with_files(
+        mut self,
+        before: &BTreeMap<String, GuestFile>,
+        after: &BTreeMap<String, GuestFile>,
+    ) -> Self {
+        self.files = changed(before, after);
+        self
     }
 }
 
