@@ -24,6 +24,7 @@ mod replay;
 mod resume;
 mod run;
 mod secrets;
+mod serve;
 mod session;
 mod settings;
 mod signals;
@@ -43,7 +44,8 @@ use args::{Args, Command};
 
 /// Runs the command line `args`, which begins with the program's name, and returns the exit code.
 pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let args = match Args::try_parse_from(args) {
+    let arguments: Vec<_> = args.into_iter().collect();
+    let args = match Args::try_parse_from(&arguments) {
         Ok(args) => args,
         Err(e) => {
             // `--help` and `--version` are errors as well, with status 0.
@@ -51,10 +53,11 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return exit_code::from_i32(e.exit_code());
         }
     };
-    let runtime = match tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-    {
+    let mut runtime = match &args.command {
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = match runtime.enable_all().build() {
         Ok(runtime) => runtime,
         Err(e) => return exit_code::fail(&e.into()),
     };
@@ -66,6 +69,7 @@ pub(crate) fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Command::Repl(repl) => repl::run(repl, &args.global).await,
             Command::Replay(replay) => replay::run(replay, &args.global).await,
             Command::Session(command) => session::run(command, &args.global).await,
+            Command::Serve(serve) => serve::run(&serve, &args.global, &arguments).await,
             Command::Tools(command) => tools::run(command, &args.global).await,
             Command::Pack(pack) => pack::run(pack, &args.global).await,
         }

@@ -31,6 +31,20 @@ pub(super) async fn grant(
     events: EventSink,
     quiet: bool,
 ) -> anyhow::Result<Tools> {
+    let tools = grant_local(args, own, events, quiet).await?;
+    Ok(match network(args)? {
+        Some(network) => tools.network(network),
+        None => tools,
+    })
+}
+
+/// As [`grant`], without network access.
+pub(super) async fn grant_local(
+    args: &ToolArgs,
+    own: OwnConfig,
+    events: EventSink,
+    quiet: bool,
+) -> anyhow::Result<Tools> {
     let mut tools = Tools::new();
     for program in &args.tools {
         tools = tools.tool(program.clone().tool().await?)?;
@@ -39,15 +53,20 @@ pub(super) async fn grant(
     if !servers.is_empty() {
         tools = tools.servers(Servers::connect(servers, events).await);
     }
+    Ok(tools.approvals(args.approve.iter().cloned()))
+}
+
+/// Returns the network access that `args` grant, if they do.
+pub(super) fn network(args: &ToolArgs) -> anyhow::Result<Option<Network>> {
     let named = args.secrets.iter().flat_map(|secret| secret.hosts());
     let allowed: Vec<_> = args.hosts.iter().chain(named).cloned().collect();
-    if !allowed.is_empty() || !args.secrets.is_empty() {
-        let secrets: anyhow::Result<_> = (args.secrets.iter())
-            .map(|secret| secret.read(&args.hosts))
-            .collect();
-        tools = tools.network(Network::new(allowed, secrets?));
+    if allowed.is_empty() && args.secrets.is_empty() {
+        return Ok(None);
     }
-    Ok(tools.approvals(args.approve.iter().cloned()))
+    let secrets: anyhow::Result<_> = (args.secrets.iter())
+        .map(|secret| secret.read(&args.hosts))
+        .collect();
+    Ok(Some(Network::new(allowed, secrets?)))
 }
 
 /// Returns the servers of the command line, of its configuration files, and of the user's own.

@@ -1,5 +1,6 @@
-//! Values as typed on the command line: times, sizes and `NAME=VALUE`.
+//! Values as typed on the command line: times, sizes, addresses, hashes and `NAME=VALUE`.
 
+use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -88,6 +89,37 @@ pub(super) fn key_value(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// SHA-256 of a token, as 64 hexadecimal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TokenHash(pub(super) [u8; 32]);
+
+impl FromStr for TokenHash {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        const EXPECTED: &str = "expected the SHA-256 of a token, as 64 hexadecimal digits; `codeact serve --new-token NAME` prints one";
+        let mut hash = [0; 32];
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(EXPECTED.into());
+        }
+        for (byte, digits) in hash.iter_mut().zip(text.as_bytes().chunks(2)) {
+            let digits = std::str::from_utf8(digits).map_err(|_| EXPECTED)?;
+            *byte = u8::from_str_radix(digits, 16).map_err(|_| EXPECTED)?;
+        }
+        Ok(Self(hash))
+    }
+}
+
+/// Parses `ADDRESS:PORT`, `localhost:PORT` or `:PORT`, which is loopback too.
+pub(super) fn listen(text: &str) -> Result<SocketAddr, String> {
+    let local = text.strip_prefix("localhost:").or(text.strip_prefix(':'));
+    let address = local.map(|port| format!("127.0.0.1:{port}"));
+    let address = address.as_deref().unwrap_or(text);
+    address.parse().map_err(|_| {
+        "expected an address and a port, such as 127.0.0.1:8642, [::1]:8642 or 0.0.0.0:8642".into()
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -125,5 +157,24 @@ mod tests {
         assert!(size.starts_with("a size cannot be negative"), "{size}");
         let unit = "-s".parse::<Time>().unwrap_err();
         assert!(unit.starts_with("unknown unit"), "{unit}");
+    }
+
+    #[test]
+    fn an_address_to_listen_on_is_loopback_unless_it_says_otherwise() {
+        assert_eq!(listen("localhost:0"), listen("127.0.0.1:0"));
+        assert_eq!(listen(":8642"), listen("127.0.0.1:8642"));
+        assert!(listen("[::1]:80").is_ok());
+        for text in ["", "8642", "localhost", "example.com:80", "127.0.0.1:99999"] {
+            assert!(listen(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_token_hash_has_64_hexadecimal_digits() {
+        let hash: TokenHash = "0f".repeat(32).parse().unwrap();
+        assert_eq!(hash.0, [15; 32]);
+        for text in ["", "0f", &"+f".repeat(32), &"é".repeat(32)] {
+            assert!(text.parse::<TokenHash>().is_err(), "{text}");
+        }
     }
 }

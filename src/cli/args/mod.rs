@@ -1,6 +1,7 @@
 //! The syntax of the command line.
 
 mod groups;
+mod serve;
 
 use std::path::PathBuf;
 
@@ -8,6 +9,10 @@ use clap::{Parser, Subcommand};
 
 use super::values::key_value;
 pub(super) use groups::{FileArgs, LimitArgs, ModelArgs, ToolArgs};
+pub(super) use serve::{
+    DurabilityArg, LogFormatArg, LogLevelArg, OperationArgs, Serve, ServedModels, TenantArgs,
+    TenantEntry,
+};
 
 /// Run untrusted Python in CPython on WebAssembly, with numpy, pandas, scipy and matplotlib, within
 /// limits and without access to this machine.
@@ -46,6 +51,8 @@ pub(super) enum Command {
     /// Show, undo, fork, resume or move sessions
     #[command(subcommand)]
     Session(Session),
+    /// Serve the sandbox over HTTP, for the clients of E2B, Jupyter and others
+    Serve(Box<Serve>),
     /// Show the tools that a run would offer, as the model will see them
     Tools(ToolsCommand),
     /// Install, list or remove packs (builds of CPython)

@@ -77,6 +77,18 @@ impl NetworkContext {
         }
     }
 
+    /// Returns the same context with other rules.
+    pub(super) fn narrowed(&self, rules: Vec<HostRule>) -> Self {
+        Self {
+            rules: rules.into(),
+            secrets: self.secrets.clone(),
+            redactor: self.redactor.clone(),
+            lower_case: self.lower_case.clone(),
+            limits: self.limits.clone(),
+            lookup: self.lookup.clone(),
+        }
+    }
+
     /// True if the name of a header, in lower case, contains a secret.
     pub(super) fn has_secret_in_name(&self, name: &str) -> bool {
         self.lower_case.iter().any(|value| name.contains(value))

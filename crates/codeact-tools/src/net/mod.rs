@@ -81,6 +81,20 @@ impl Network {
         }
     }
 
+    /// Returns the access to `hosts` only, with the same secrets. A secret is still sent to its own hosts only.
+    ///
+    /// # Errors
+    ///
+    /// Returns the first host that this access does not have as a whole.
+    pub fn narrow(&self, hosts: Vec<HostRule>) -> Result<Self, HostRule> {
+        if let Some(foreign) = hosts.iter().find(|host| !host.is_covered_by(self.rules())) {
+            return Err(foreign.clone());
+        }
+        Ok(Self {
+            context: Arc::new(self.context.narrowed(hosts)),
+        })
+    }
+
     /// Returns the rules of the hosts that code may reach.
     pub fn rules(&self) -> &[HostRule] {
         &self.context.rules

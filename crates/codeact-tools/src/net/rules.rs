@@ -38,6 +38,23 @@ enum Host {
     Address(IpAddr),
 }
 
+impl Host {
+    /// True if every host that `other` matches matches this too.
+    fn covers(&self, other: &Host) -> bool {
+        let is_below = |name: &str, own: &str| {
+            let below = name
+                .strip_suffix(own)
+                .and_then(|below| below.strip_suffix('.'));
+            below.is_some_and(|below| !below.is_empty())
+        };
+        match (self, other) {
+            (Self::Below(own), Self::Name(name)) => is_below(name, own),
+            (Self::Below(own), Self::Below(name)) => name == own || is_below(name, own),
+            (own, other) => own == other,
+        }
+    }
+}
+
 /// A text is not a [`HostRule`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("invalid host `{text}`: {reason}; expected HOST, HOST:PORT, *.HOST, or an IP address")]
@@ -66,6 +83,26 @@ impl HostRule {
     /// True if it is a rule for the address `ip` at `port`.
     pub(super) fn allows_address(&self, ip: IpAddr, port: u16) -> bool {
         self.host == Host::Address(ip) && self.allows_port(port)
+    }
+
+    /// True if `rules` allow all that it allows: each of its ports, for every host that it matches.
+    ///
+    /// ```
+    /// use codeact_tools::net::HostRule;
+    ///
+    /// let rule = |text: &str| text.parse::<HostRule>();
+    /// let granted = [rule("*.example.com")?, rule("example.org:8443")?];
+    /// assert!(rule("api.example.com")?.is_covered_by(&granted));
+    /// assert!(rule("*.eu.example.com:443")?.is_covered_by(&granted));
+    /// assert!(!rule("example.com")?.is_covered_by(&granted) && !rule("example.org")?.is_covered_by(&granted));
+    /// # Ok::<(), codeact_tools::net::BadRule>(())
+    /// ```
+    pub fn is_covered_by(&self, rules: &[HostRule]) -> bool {
+        let own = self.port.as_slice();
+        let ports = if own.is_empty() { &DEFAULT_PORTS } else { own };
+        ports.iter().all(|port| {
+            (rules.iter()).any(|rule| rule.allows_port(*port) && rule.host.covers(&self.host))
+        })
     }
 
     fn allows_name(&self, name: &str, port: u16) -> bool {
