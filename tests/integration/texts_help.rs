@@ -40,6 +40,11 @@ fn help_of_demo_and_replay() {
 }
 
 #[test]
+fn help_of_serve() {
+    pinned("help_serve", &["serve"]);
+}
+
+#[test]
 fn help_of_tools() {
     pinned("help_tools", &["tools"]);
 }

@@ -88,13 +88,13 @@ async fn a_killed_server_loses_no_turn_that_it_answered() {
     let folder = tempfile::tempdir().expect("a folder");
     let args = ["--state", text(folder.path())];
     let served = Served::command(&args);
-    for n in 0..5 {
+    for n in 0..50 {
         make(&served, &format!("s{n}")).await;
         run(&served, &format!("s{n}"), "x = 0").await;
     }
     // Turns run while the process is killed. Those that were answered must be there.
     let mut turns = tokio::task::JoinSet::new();
-    for n in 0..5 {
+    for n in 0..50 {
         let path = format!("/v1/sessions/s{n}/execute");
         let request = served.post(&path, &json!({"code": "x += 1; print(x)"}));
         turns.spawn(async move {
@@ -126,7 +126,7 @@ async fn a_killed_server_loses_no_turn_that_it_answered() {
             .find_map(|line| line.strip_prefix("codeact_turns_begun_total "));
         line.and_then(|count| count.parse().ok()).unwrap_or(0)
     };
-    while turns_begun().await < 50 {}
+    while turns_begun().await < 50 * 3 {}
     let stderr = served.kill();
     let answered = turns.join_all().await;
     let served = Served::command(&args);
