@@ -3,7 +3,7 @@
 //! `support` has the builder that all modules use. `exec*` test the command without a model, `limits*` each limit,
 //! `attacks` hostile code, `library*` the library API, `agent*` the agent loop with a fake model, `run*` and `demo` the
 //! commands with a model, against the scripted `model_server`, `artifacts` displays and files, `mcp*` MCP servers, `mounts*`
-//! mounts of the folders that `host_folder` makes, `session_files` and `rich_results` what servers use of the library, `odd_tools` tools with unusual schemas and results, `secrets` what code can learn of a secret, `thread*` and `processes` the guest's threads, and `texts*` every text of
+//! mounts of the folders that `host_folder` makes, `session_files*` and `rich_results*` what servers use of the library, `odd_tools` tools with unusual schemas and results, `secrets` what code can learn of a secret, `thread*` and `processes` the guest's threads, and `texts*` every text of
 //! the command, by snapshots. The files of `tests/cases` are tests of the target `cases`.
 
 #![allow(clippy::unwrap_used, reason = "a panic is how a test helper fails")]
@@ -11,6 +11,8 @@
 mod host_folder;
 mod mcp_support;
 mod model_server;
+mod rich_results_support;
+mod session_files_support;
 mod support;
 
 mod agent;
@@ -56,6 +58,8 @@ mod repl;
 mod replay;
 mod replay_limits;
 mod rich_results;
+mod rich_results_charts;
+mod rich_results_hostile;
 mod run_command;
 mod run_failures;
 mod run_input;
@@ -66,6 +70,9 @@ mod run_stop;
 mod secrets;
 mod session_archives;
 mod session_files;
+mod session_files_adopted;
+mod session_files_packages;
+mod session_files_refused;
 mod sessions;
 mod sessions_survive;
 mod snapshots;

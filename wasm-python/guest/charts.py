@@ -28,7 +28,8 @@ def extract(figure):
 
 def _chart(ax, cut):
     try:
-        for read in (_pie, _boxes, _bars, _scatter, _lines):
+        # The artists of other axes, such as those in 3-D, have coordinates of the picture.
+        for read in (_pie, _boxes, _bars, _scatter, _lines) if ax.name == "rectilinear" else ():
             chart = read(ax, cut)
             if chart is not None:
                 return chart

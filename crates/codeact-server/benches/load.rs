@@ -2,7 +2,7 @@
 //!
 //! `load execute URL TOKEN N` times N executions one after the other; `throughput URL TOKEN CONNECTIONS SECONDS` counts
 //! executions; `create URL TOKEN N` makes N sessions with one turn each; `wake URL TOKEN N` times the first turn of each of
-//! the first N sessions; `soak URL TOKEN EXECUTIONS SESSIONS` runs and removes. Prints one JSON object.
+//! the first N sessions; `burst URL TOKEN N` makes N of E2B's sandboxes at once, each with one execution; `soak URL TOKEN EXECUTIONS SESSIONS` runs and removes. Prints one JSON object.
 
 #![allow(clippy::unwrap_used, reason = "a panic ends the measurement")]
 
@@ -42,6 +42,17 @@ impl Connection {
 
     /// Sends a request and returns the status and the body.
     async fn request(&mut self, method: &str, path: &str, body: Option<&Value>) -> (u16, Vec<u8>) {
+        self.request_with(method, path, "", body).await
+    }
+
+    /// As [`Connection::request`], with further header lines.
+    async fn request_with(
+        &mut self,
+        method: &str,
+        path: &str,
+        headers: &str,
+        body: Option<&Value>,
+    ) -> (u16, Vec<u8>) {
         let body = body.map_or(String::new(), Value::to_string);
         let kind = if body.is_empty() {
             ""
@@ -49,7 +60,7 @@ impl Connection {
             "Content-Type: application/json\r\n"
         };
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{kind}Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\n{headers}{kind}Content-Length: {}\r\n\r\n{body}",
             self.address,
             self.token,
             body.len()
@@ -67,6 +78,16 @@ impl Connection {
         };
         let text = String::from_utf8_lossy(&self.buffer[..head]).to_ascii_lowercase();
         let status = text.split(' ').nth(1).unwrap().parse().unwrap();
+        if text.contains("transfer-encoding: chunked") {
+            // The content has no empty chunk but the last.
+            while !self.buffer.ends_with(b"\r\n0\r\n\r\n") {
+                assert!(
+                    self.stream.read_buf(&mut self.buffer).await.unwrap() > 0,
+                    "closed"
+                );
+            }
+            return (status, self.buffer[head..].to_vec());
+        }
         let length = text
             .lines()
             .find_map(|line| line.strip_prefix("content-length: "));
@@ -204,6 +225,40 @@ async fn main() {
                 times.push(timed(connection.execute(&path, "x += 1")).await);
             }
             percentiles(times)
+        }
+        "burst" => {
+            let mut connections = Vec::new();
+            for _ in 0..number(0) {
+                connections.push(Connection::open(url, token).await);
+            }
+            let begun = Instant::now();
+            let mut tasks = Vec::new();
+            for mut connection in connections {
+                tasks.push(tokio::spawn(async move {
+                    let new = json!({"templateID": "code-interpreter-v1", "timeout": 300});
+                    let made = connection.request("POST", "/v2/sandboxes", Some(&new)).await;
+                    let made: Value = serde_json::from_slice(&made.1).unwrap();
+                    let id = made["sandboxID"].as_str().unwrap();
+                    let token = made["envdAccessToken"].as_str().unwrap_or_default();
+                    let headers = format!(
+                        "E2b-Sandbox-Id: {id}\r\nE2b-Sandbox-Port: 49999\r\nX-Access-Token: {token}\r\n"
+                    );
+                    let code = json!({"code": "print(1 + 1)"});
+                    let ran = connection.request_with("POST", "/execute", &headers, Some(&code));
+                    let (status, body) = ran.await;
+                    let body = String::from_utf8_lossy(&body);
+                    assert!(status == 200 && body.contains("2\\n"), "{status} {body}");
+                    begun.elapsed().as_secs_f64() * 1e3
+                }));
+            }
+            let mut times = Vec::new();
+            for task in tasks {
+                times.push(task.await.unwrap());
+            }
+            let all = times.iter().copied().fold(0.0, f64::max);
+            let mut result = percentiles(times);
+            result["all_ms"] = json!(all);
+            result
         }
         "soak" => {
             let runs = number(0);

@@ -551,3 +551,24 @@ async fn a_damaged_session_does_not_keep_the_others_from_being_served() {
         Some("1")
     );
 }
+
+#[tokio::test]
+async fn of_two_changes_of_the_settings_none_is_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(|_| {});
+    let tenant = tenant(&manager, folder.path()).await;
+    let session = create(&tenant).await;
+    let changes = (0..20).map(|number| {
+        let session = session.clone();
+        tokio::spawn(async move {
+            let add = move |settings: &mut SessionSettings| {
+                settings.env.push((format!("V{number}"), String::new()));
+            };
+            session.update(add).await
+        })
+    });
+    for change in changes.collect::<Vec<_>>() {
+        change.await.unwrap().unwrap();
+    }
+    assert_eq!(session.settings().env.len(), 20);
+}

@@ -3,9 +3,10 @@
 //! This file is a security boundary: a snapshot is untrusted.
 //!
 //! The format is `CODEACT SNAPSHOT`, the version, and a zstd stream of the head's length, the head as JSON, the bytes
-//! of the pages, and the bytes of the files' chunks. The SHA-256 of all preceding bytes follows, and is checked before
-//! anything else is read. The length of the head is bounded, every count in it is checked against the limits of the
-//! sandbox that loads the snapshot, and no allocation has a size that was not checked.
+//! of the pages, combined with those of the base image by exclusive or, and the bytes of the files' chunks. The SHA-256
+//! of all preceding bytes follows, and is checked before anything else is read. The length of the head is bounded, every
+//! count in it is checked against the limits of the sandbox that loads the snapshot, and no allocation has a size that
+//! was not checked.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
@@ -28,7 +29,7 @@ use crate::wasi::{FdData, GuestState};
 
 const MAGIC: &[u8; 16] = b"CODEACT SNAPSHOT";
 /// Incremented if the format changes.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Maximum length of the head, in bytes. It is enough for some hundred thousand files and pages.
 const MAX_HEAD_BYTES: u64 = 64 << 20;
 /// Compression level of zstd. It is low because a session is saved after each turn.
@@ -132,7 +133,7 @@ pub(super) fn write(
         packed.write_all(&(bytes.len() as u64).to_le_bytes())?;
         packed.write_all(&bytes)?;
         if let Some(pages) = pages {
-            pages.write_to(&head.runs, &mut packed)?;
+            pages.write_to(&head.runs, runtime.image.bytes(), &mut packed)?;
         }
         for chunk in &chunks.new {
             packed.write_all(chunk)?;
@@ -190,7 +191,10 @@ pub(super) fn read(
     };
     let pages = match head.memory_len {
         0 => None,
-        len => Some(Pages::read_from(len, &head.runs, &mut from).map_err(read_error)?),
+        len => {
+            let image = context.runtime.image.bytes();
+            Some(Pages::read_from(len, &head.runs, image, &mut from).map_err(read_error)?)
+        }
     };
     let pages = match (base.and_then(|base| base.pages.as_deref()), pages) {
         (Some(base), Some(pages)) if base.memory_len <= pages.memory_len => {

@@ -103,6 +103,10 @@ pub(super) async fn run_jupyter(
             .stdin(Vec::new())
             .limits(limits);
         let execution = handle.run(turn, &Cancel::new()).await?;
+        let is_stopped = matches!(execution.outcome, Outcome::TimedOut { .. });
+        if is_stopped && started.elapsed().as_secs_f64() >= request.total_timeout {
+            return Ok(Json(out_of_time(request.total_timeout)));
+        }
         cells.push(cell(&execution));
     }
     let files = fusion::fetch_files(&handle, request.fetch_files).await?;

@@ -14,7 +14,7 @@ use crate::error::ApiError;
 const HOME: &str = "/home/user";
 /// Folder of the kernels' files in the contents.
 pub(super) const KERNELS: &str = "kernels";
-/// Limit of a file that is sent or saved, in bytes.
+/// Limit of a file that is sent, in bytes.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 /// Limit of the entries of a folder.
 const MAX_ENTRIES: usize = 10_000;

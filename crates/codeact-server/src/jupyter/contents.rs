@@ -14,7 +14,7 @@ use axum::{Extension, Json};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use codeact::sandbox::{FileError, FileKind, Session};
-use codeact_sessions::manager::{ManagerError, SessionHandle};
+use codeact_sessions::manager::ManagerError;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

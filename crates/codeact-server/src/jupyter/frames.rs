@@ -74,7 +74,7 @@ pub(super) fn decode_v1(bytes: &[u8]) -> Result<Request, &'static str> {
         let text = part(number).ok_or(invalid)?;
         serde_json::from_str::<Box<RawValue>>(text).map_err(|_| "a part is not JSON")
     };
-    Request::new(channel, &*raw(1)?, raw(4)?)
+    Request::new(channel, &raw(1)?, raw(4)?)
 }
 
 /// Returns the frame of the subprotocol for a message of `parts`: header, parent header, metadata and content.

@@ -13,7 +13,7 @@
 //! | `worker`, `execute`, `output`, `ask_user`, `introspect`, `history` | the answers to messages on the shell channel |
 //! | `kernel` | a kernel's queue of requests and its sockets |
 //! | `replies`, `socket`, `message`, `frames`, `request` | contents, bounded queues, messages and their encodings |
-//! | `logins`, `workspace`, `record`, `content_model`, `ids`, `error` | data |
+//! | `logins`, `workspace`, `record`, `content_model`, `ids`, `error` | log-ins, sessions and files as data |
 
 mod ask_user;
 mod channels;

@@ -1,4 +1,4 @@
-//! The session that holds the files of a tenant's Contents API.
+//! The sessions whose files the Contents API has: the workspace of a tenant, and kernels.
 
 use codeact::sandbox::Session;
 use codeact_sessions::SessionError;
@@ -10,7 +10,7 @@ use super::error::JupyterError;
 use super::record;
 use crate::app::ServerTenant;
 
-/// Identifier of the session.
+/// Identifier of the workspace's session.
 const ID: &str = "jupyter-workspace";
 /// Key in its metadata.
 const KEY: &str = "jupyter_workspace";

@@ -60,6 +60,7 @@ async fn run_python(server: &Served, packages: &[&'static str], name: &str, args
     );
 }
 
+/// Starts a server whose tenant may add packages.
 pub async fn server() -> Served {
     let mut config = config();
     if let Some(tenant) = config.tenants.first_mut() {

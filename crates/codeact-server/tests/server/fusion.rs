@@ -191,10 +191,16 @@ async fn cells_share_their_state_and_go_on_after_an_exception() {
     );
     assert_eq!(cells[3]["error"][0]["ename"], "AssertionError");
     assert_eq!(cells[4]["stdout"], "hello\n");
-    let request = json!({ "cells": ["while True: pass", "1"], "total_timeout": 0.5 });
-    let (_, result) = post(&served, "/run_jupyter", &request).await;
-    assert_eq!(
-        (&result["status"], &result["cells"]),
-        (&json!("Failed"), &json!([]))
-    );
+    for cells in [
+        json!(["while True: pass", "1"]),
+        json!(["while True: pass"]),
+    ] {
+        let request = json!({ "cells": cells, "total_timeout": 0.5 });
+        let (_, result) = post(&served, "/run_jupyter", &request).await;
+        assert_eq!(
+            (&result["status"], &result["cells"]),
+            (&json!("Failed"), &json!([])),
+            "{cells}"
+        );
+    }
 }

@@ -47,7 +47,7 @@ async fn upload(served: &Served, name: &str, content: &str) -> (String, String) 
 async fn files_go_from_upload_through_code_to_download() {
     let served = Served::start(config()).await;
     let (session, file) = upload(&served, "data/in.csv", "1,2").await;
-    let input = json!({ "id": file, "storage_session_id": session, "resource_id": file, "name": "data/in.csv", "kind": "user" });
+    let input = json!({ "id": file, "storage_session_id": session, "session_id": session, "resource_id": file, "name": "data/in.csv", "kind": "user" });
     let code = "text = open('/mnt/data/data/in.csv').read()\nprint(text)\nopen('out.txt', 'w').write(text + '!')";
     let request = json!({ "lang": "py", "code": code, "files": [input] });
     let (status, result) = post(&served, "/exec", &request).await;

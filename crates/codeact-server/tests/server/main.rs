@@ -1,5 +1,7 @@
 //! Integration tests of the server, against the library in this process and against the command.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test helper fails")]
+
 mod api;
 mod support;
 
@@ -8,6 +10,8 @@ mod clients;
 mod e2b;
 mod e2b_protocol;
 mod envd;
+mod envd_protocol;
+mod envd_support;
 mod fusion;
 mod guard;
 mod idempotency;

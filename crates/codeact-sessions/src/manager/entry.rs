@@ -23,6 +23,8 @@ const MAX_PENDING: usize = 64;
 pub(super) struct Entry {
     pub(super) id: String,
     settings: Mutex<Arc<SessionSettings>>,
+    /// Held while the settings are changed, from reading to storing them.
+    changing: tokio::sync::Mutex<()>,
     live: Arc<tokio::sync::Mutex<Option<Live>>>,
     /// Requests that wait for the session or use it.
     waiting: AtomicUsize,
@@ -30,6 +32,7 @@ pub(super) struct Entry {
     current: Mutex<Option<Cancel>>,
     used: Mutex<Instant>,
     removed: AtomicBool,
+    is_ending: AtomicBool,
     is_live: AtomicBool,
     memory: AtomicU64,
     disk: AtomicU64,
@@ -59,11 +62,13 @@ impl Entry {
         Self {
             id,
             settings: Mutex::new(Arc::new(settings)),
+            changing: tokio::sync::Mutex::default(),
             live: Arc::default(),
             waiting: AtomicUsize::new(0),
             current: Mutex::new(None),
             used: Mutex::new(Instant::now()),
             removed: AtomicBool::new(false),
+            is_ending: AtomicBool::new(false),
             is_live: AtomicBool::new(false),
             memory: AtomicU64::new(0),
             disk: AtomicU64::new(disk),
@@ -77,6 +82,11 @@ impl Entry {
 
     pub(super) fn set_settings(&self, settings: SessionSettings) {
         *lock(&self.settings) = Arc::new(settings);
+    }
+
+    /// Waits for the exclusive right to change the settings. It is taken before access to the live state.
+    pub(super) async fn change_settings(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing.lock().await
     }
 
     /// Marks the session as used now.
@@ -108,6 +118,15 @@ impl Entry {
 
     pub(super) fn mark_removed(&self) {
         self.removed.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns true if the supervisor has not begun to end the session.
+    pub(super) fn begin_ending(&self) -> bool {
+        !self.is_ending.swap(true, Ordering::Relaxed)
+    }
+
+    pub(super) fn end_ending(&self) {
+        self.is_ending.store(false, Ordering::Relaxed);
     }
 
     /// Returns the bytes that the session takes in the store, as last counted.

@@ -249,6 +249,7 @@ impl SessionHandle {
         &self,
         update: impl FnOnce(&mut SessionSettings) + Send + 'static,
     ) -> Result<(), ManagerError> {
+        let _changing = self.entry.change_settings().await;
         let mut settings = (*self.settings()).clone();
         let before = settings.clone();
         update(&mut settings);

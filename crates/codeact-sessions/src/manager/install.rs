@@ -12,6 +12,7 @@ impl SessionHandle {
     /// Returns [`ManagerError::Setting`] if the tenant may not add packages, or one of them cannot be used; then nothing
     /// is changed.
     pub async fn install(&self, packages: Vec<String>) -> Result<(), ManagerError> {
+        let _changing = self.entry.change_settings().await;
         let (mut guard, _waiting) = self.acquire(&self.tenant.shared.stop).await?;
         let mut settings = (*self.settings()).clone();
         let new = packages
@@ -33,6 +34,7 @@ impl SessionHandle {
         for context in self.contexts() {
             // It wakes with the packages.
             context.pause_one().await?;
+            let _changing = context.entry.change_settings().await;
             let mut settings = (*context.settings()).clone();
             settings.packages.clone_from(&packages);
             context.store(settings).await?;

@@ -269,19 +269,29 @@ async fn expire(shared: &Arc<Shared>) {
         let is_context = settings.parent.is_some();
         let over = settings.expires_ms.is_some_and(|at| at <= now);
         let forgotten = shared.options.ttl.is_some_and(|ttl| unused >= ttl) && !is_used;
-        // An error here is of the store. The next tick tries again.
-        if (over && settings.on_expiry == OnExpiry::Remove || forgotten) && !is_context {
-            let _ = handle.remove().await;
-        } else if over && !is_context {
-            handle.interrupt();
-            let paused = handle.pause().await;
-            if paused.is_ok() {
-                let _ = handle.update(|settings| settings.expires_ms = None).await;
+        let is_removed = over && settings.on_expiry == OnExpiry::Remove || forgotten;
+        if (is_removed || over) && !is_context {
+            if entry.begin_ending() {
+                // In a task of its own: it waits until a running turn has stopped.
+                tokio::spawn(end(handle, is_removed));
             }
         } else if entry.is_live() && !is_used && unused >= shared.options.idle {
             write_out(handle).await;
         }
     }
+}
+
+/// Removes or pauses a session whose time is over. An error is of the store; the next tick tries again.
+async fn end(handle: SessionHandle, is_removed: bool) {
+    if is_removed {
+        let _ = handle.remove().await;
+    } else {
+        handle.interrupt();
+        if handle.pause().await.is_ok() {
+            let _ = handle.update(|settings| settings.expires_ms = None).await;
+        }
+    }
+    handle.entry.end_ending();
 }
 
 /// Writes the least recently used sessions out while the live ones take more than they may.

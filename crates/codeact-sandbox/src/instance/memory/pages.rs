@@ -224,25 +224,30 @@ impl Pages {
         }
     }
 
-    /// Writes the bytes of `runs`, one after another.
-    pub(crate) fn write_to(&self, runs: &[(u32, u32)], to: &mut dyn Write) -> io::Result<()> {
+    /// Writes the pages of `runs`, one after another, each combined with that of the base image by exclusive or. Most of
+    /// a changed page's bytes are those of the image, so most of what is written is zero.
+    pub(crate) fn write_to(
+        &self,
+        runs: &[(u32, u32)],
+        image: &[u8],
+        to: &mut dyn Write,
+    ) -> io::Result<()> {
         let mut buf = [0; PAGE];
         for (first, count) in runs {
             for page in *first..first + count {
                 match (self.single.get(&page), self.part(page)) {
-                    (Some(bytes), _) => to.write_all(&bytes[..])?,
-                    (None, Some((part, at))) => {
-                        part.segment.read(&mut buf, at * PAGE)?;
-                        to.write_all(&buf)?;
-                    }
+                    (Some(bytes), _) => buf.copy_from_slice(&bytes[..]),
+                    (None, Some((part, at))) => part.segment.read(&mut buf, at * PAGE)?,
                     (None, None) => return Err(io::ErrorKind::NotFound.into()),
                 }
+                xor_image(&mut buf, image, page);
+                to.write_all(&buf)?;
             }
         }
         Ok(())
     }
 
-    /// Reads the pages of `runs` from `from`, which is untrusted.
+    /// Reads the pages of `runs`, as [`Pages::write_to`] has written them, from `from`, which is untrusted.
     ///
     /// # Errors
     ///
@@ -251,6 +256,7 @@ impl Pages {
     pub(crate) fn read_from(
         memory_len: usize,
         runs: &[(u32, u32)],
+        image: &[u8],
         from: &mut dyn Read,
     ) -> io::Result<Self> {
         let invalid = || io::Error::new(io::ErrorKind::InvalidData, "its page numbers are invalid");
@@ -274,6 +280,7 @@ impl Pages {
                 if bytes.len() as u64 != len {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }
+                xor_image(&mut bytes, image, first);
                 let part = Part {
                     segment: Arc::new(Segment::new(&bytes)?),
                     from: 0,
@@ -285,6 +292,7 @@ impl Pages {
             for page in first..end {
                 let mut bytes = [0; PAGE];
                 from.read_exact(&mut bytes)?;
+                xor_image(&mut bytes, image, page);
                 single.insert(page, Arc::new(bytes));
             }
         }
@@ -304,6 +312,14 @@ impl Pages {
 fn runs_of(pages: &[u32]) -> Vec<(u32, u32)> {
     let runs = pages.chunk_by(|a, b| a + 1 == *b);
     runs.map(|run| (run[0], run.len() as u32)).collect()
+}
+
+/// Combines `bytes`, which begin at `page`, with those of `image` by exclusive or. Beyond the image it is zero.
+fn xor_image(bytes: &mut [u8], image: &[u8], page: u32) {
+    let base = image.get(page as usize * PAGE..).unwrap_or(&[]);
+    for (byte, base) in bytes.iter_mut().zip(base) {
+        *byte ^= base;
+    }
 }
 
 fn page_of(memory: &[u8], page: u32) -> &[u8] {

@@ -15,12 +15,34 @@ const MAX_OUTPUTS: usize = 200;
 
 /// A file of a request.
 #[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "FileFields")]
 pub(super) struct RequestedFile {
     id: String,
-    /// Named `session_id` by older clients.
-    #[serde(alias = "session_id")]
     storage_session_id: String,
     name: String,
+}
+
+/// Fields of a file of a request.
+#[derive(Deserialize)]
+struct FileFields {
+    id: String,
+    storage_session_id: Option<String>,
+    /// The same in older clients. Some send both.
+    session_id: Option<String>,
+    name: String,
+}
+
+impl TryFrom<FileFields> for RequestedFile {
+    type Error = &'static str;
+
+    fn try_from(fields: FileFields) -> Result<Self, Self::Error> {
+        let session = fields.storage_session_id.or(fields.session_id);
+        Ok(Self {
+            id: fields.id,
+            storage_session_id: session.ok_or("a file needs storage_session_id")?,
+            name: fields.name,
+        })
+    }
 }
 
 /// A file that a script gets.

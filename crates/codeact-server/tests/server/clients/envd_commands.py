@@ -108,7 +108,8 @@ assert handle.kill() is False
 assert sandbox.commands.kill(999999) is False
 raises(e2b.NotFoundException, lambda: sandbox.commands.connect(999999))
 # What a killed command has written stays.
-handle = run("echo kept > kept.txt; sleep 600", background=True)
+handle = run("echo kept > kept.txt; echo written; sleep 600", background=True)
+assert next(iter(handle))[0] == "written\n"
 handle.kill()
 raises(CommandExitException, handle.wait)
 assert sandbox.files.read("kept.txt") in ("kept\n",)

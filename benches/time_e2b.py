@@ -1,7 +1,7 @@
 """Times E2B's Python SDK against a server. For scripts/bench-server.
 
-    e2b.py tti N      N times: create a sandbox, run code, and kill it
-    e2b.py burst N    N sandboxes made at once, each with one run
+    time_e2b.py tti N      N times: create a sandbox, run code, and kill it
+    time_e2b.py burst N    N sandboxes made at once, each with one run
 """
 
 import asyncio
