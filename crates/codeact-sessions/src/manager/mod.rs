@@ -46,7 +46,7 @@ pub use figures::TurnFigures;
 pub use handle::{SessionHandle, SessionStatus};
 pub use lease::SessionLease;
 pub use options::{Durability, ManagerOptions};
-pub use quota::{Quota, QuotaName, TenantUsage};
+pub use quota::{Quota, QuotaName, TenantUsage, TurnPermit};
 pub use settings::{OnExpiry, SandboxSource, SessionSettings, SourceFuture};
 pub use supervisor::{ManagerStats, SessionManager};
 pub use tenant::Tenant;

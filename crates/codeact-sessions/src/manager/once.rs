@@ -6,6 +6,7 @@ use tracing::Instrument;
 use super::error::ManagerError;
 use super::figures::turn_span;
 use super::handle::{SessionHandle, supervise};
+use super::quota::TurnPermit;
 use super::settings::SessionSettings;
 use super::tenant::Tenant;
 
@@ -80,6 +81,20 @@ impl Tenant {
 }
 
 impl SessionHandle {
+    /// Begins work for the session that counts as one of the tenant's concurrent turns until the permit is dropped.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`ManagerError::Quota`].
+    pub fn permit(&self) -> Result<TurnPermit, ManagerError> {
+        self.tenant.begin_turn()
+    }
+
+    /// Counts fuel of other work than turns against the tenant's quota.
+    pub fn charge_fuel(&self, fuel: u64) {
+        self.tenant.meter.charge_fuel(fuel);
+    }
+
     /// Runs `turn` in a copy of the session that is gone afterwards: to list variables, complete names and the like. The
     /// session itself is not changed, and is not held while the turn runs.
     ///

@@ -184,9 +184,9 @@ impl Meter {
     }
 }
 
-/// A turn that counts as running.
+/// Work that counts as one of a tenant's concurrent turns until it is dropped.
 #[derive(Debug)]
-pub(super) struct TurnPermit(Arc<Meter>);
+pub struct TurnPermit(Arc<Meter>);
 
 impl Drop for TurnPermit {
     fn drop(&mut self) {
