@@ -113,6 +113,11 @@ impl From<ManagerError> for ApiError {
             ManagerError::Sandbox(SandboxError::Setting { .. }) => {
                 Self::new(StatusCode::BAD_REQUEST, "setting", message)
             }
+            ManagerError::NotCommitted { source, .. } => {
+                tracing::error!(error = %source, "a turn could not be committed");
+                let message = "the code ran, and its turn could not be stored; the session is as it was before the turn";
+                Self::new(StatusCode::INSUFFICIENT_STORAGE, "not_committed", message)
+            }
             ManagerError::File(error) => error.into(),
             ManagerError::Session(error) => error.into(),
             error => Self::internal(error),
@@ -132,6 +137,9 @@ impl From<SessionError> for ApiError {
             SessionError::NoTurn { .. } => Self::new(StatusCode::CONFLICT, "no_turn", message),
             SessionError::TooManyTurns { .. } => {
                 Self::new(StatusCode::CONFLICT, "too_many_turns", message)
+            }
+            SessionError::TooLarge { .. } => {
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
             }
             SessionError::InUse { .. } | SessionError::Conflict { .. } => {
                 Self::new(StatusCode::CONFLICT, "in_use", message)

@@ -62,6 +62,18 @@ pub enum SessionError {
         /// The limit.
         max: u32,
     },
+    /// Something is too large to be stored with a session. Nothing was stored.
+    #[error("the {what} of the session {name} would take {bytes} bytes; the limit is {max}")]
+    TooLarge {
+        /// The name.
+        name: String,
+        /// Which part: `settings` or `code`.
+        what: &'static str,
+        /// Its length as JSON.
+        bytes: u64,
+        /// The limit.
+        max: u64,
+    },
     /// A file of a session, or an archive, is invalid.
     #[error("{path} is damaged, or not a session: {why}")]
     Damaged {

@@ -252,5 +252,14 @@ pub(super) fn write_settings(folder: &Path, settings: &[u8]) -> Result<(), Sessi
         return Ok(());
     }
     let path = folder.join(SETTINGS);
+    if settings.len() as u64 > MAX_SETTINGS_BYTES {
+        let name = folder.file_name().unwrap_or_default();
+        return Err(SessionError::TooLarge {
+            name: name.to_string_lossy().into_owned(),
+            what: "settings",
+            bytes: settings.len() as u64,
+            max: MAX_SETTINGS_BYTES,
+        });
+    }
     codeact_base::atomic_file::write(&path, settings).map_err(SessionError::io("write", &path))
 }

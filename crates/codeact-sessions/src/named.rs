@@ -11,6 +11,7 @@ use codeact_sandbox::{
 use super::SessionError;
 use super::folder::LoadedSession;
 use super::log::{FinishedTurn, FolderLog};
+use super::record;
 
 /// An open session. No other process can open it until this is dropped.
 ///
@@ -61,13 +62,15 @@ impl NamedSession {
     ///
     /// # Errors
     ///
-    /// As [`Session::run`]; [`SessionError::TooManyTurns`] if the session has 999,999 turns;
+    /// As [`Session::run`]; [`SessionError::TooManyTurns`] if the session has 999,999 turns; [`SessionError::TooLarge`] if the
+    /// code has more than 8 MiB as JSON;
     /// [`SessionError::NotCommitted`] if the turn has run and could not be written. That error has
     /// the execution. The session on disk is then as it was before the turn, and this one has the state after it.
     pub async fn run(&mut self, turn: impl Into<Turn>) -> Result<Execution, SessionError> {
         self.log.check_turns(1)?;
         let turn = turn.into().variables(true);
         let code = turn.code().to_owned();
+        record::check_code(&self.name(), &code)?;
         let execution = self.session.run(turn).await?;
         let turns = [FinishedTurn { code, execution }];
         let committed = self.log.commit(&self.session, &turns);

@@ -128,6 +128,41 @@ fn changed(
     new.chain(removed).take(MAX_FILES).collect()
 }
 
+/// Limit of the code of a turn, as JSON, in bytes. With the other fields it must fit into [`MAX_BYTES`].
+pub(super) const MAX_CODE: usize = 8 << 20;
+
+/// Returns an error if `code` is too long for the record of a turn of the session `name`.
+pub(super) fn check_code(name: &str, code: &str) -> Result<(), SessionError> {
+    // A character takes at most six bytes.
+    let bytes = match code.len() {
+        len if len <= MAX_CODE / 6 => return Ok(()),
+        len if len > MAX_CODE => len,
+        _ => serde_json::to_string(code).map_or(usize::MAX, |json| json.len()),
+    };
+    match bytes <= MAX_CODE {
+        true => Ok(()),
+        false => Err(SessionError::TooLarge {
+            name: name.to_owned(),
+            what: "code",
+            bytes: bytes as u64,
+            max: MAX_CODE as u64,
+        }),
+    }
+}
+
+/// Returns the content of the file of `record`. Lists that are too long for it are left out.
+pub(super) fn encode(record: &TurnRecord) -> serde_json::Result<Vec<u8>> {
+    let bytes = serde_json::to_vec(record)?;
+    if bytes.len() as u64 <= MAX_BYTES {
+        return Ok(bytes);
+    }
+    serde_json::to_vec(&TurnRecord {
+        files: Vec::new(),
+        variables: Vec::new(),
+        ..record.clone()
+    })
+}
+
 /// Returns `text` without its middle if it is longer than [`MAX_TEXT`].
 fn shorten(text: &str) -> String {
     if text.len() <= MAX_TEXT {

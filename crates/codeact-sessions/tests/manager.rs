@@ -572,3 +572,144 @@ async fn of_two_changes_of_the_settings_none_is_lost() {
     }
     assert_eq!(session.settings().env.len(), 20);
 }
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_refused_before_it_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(|_| {});
+    let tenant = tenant(&manager, folder.path()).await;
+    let settings = |value: String| {
+        let mut settings = SessionSettings::default();
+        settings.env.push(("A".into(), value));
+        settings
+    };
+    // Each character takes six bytes in JSON.
+    let control = "\x01".repeat(400_000);
+    let refused = tenant
+        .create(None, settings(control.clone()))
+        .await
+        .map(drop);
+    let Err(ManagerError::Session(SessionError::TooLarge { what, .. })) = refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(what, "settings");
+    assert_eq!(tenant.usage().sessions, 0);
+    let session = create(&tenant).await;
+    run(&session, "x = 1").await;
+    let update = move |settings: &mut SessionSettings| settings.env.push(("A".into(), control));
+    assert!(session.update(update).await.is_err());
+    for code in [
+        format!("x = 2 #{}", "a".repeat(9 << 20)),
+        format!("x = 2 #{}", "\x01".repeat(2 << 20)),
+    ] {
+        let refused = session.run(Turn::new(code), &Cancel::new()).await;
+        let Err(ManagerError::Session(SessionError::TooLarge { what, .. })) = refused else {
+            panic!("another result");
+        };
+        assert_eq!(what, "code");
+    }
+    session.pause().await.unwrap();
+    assert_eq!(run(&session, "x").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn removal_does_not_wait_for_the_queue() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(|_| {});
+    let tenant = tenant(&manager, folder.path()).await;
+    let session = create(&tenant).await;
+    let endless = (0..10).map(|_| {
+        let session = session.clone();
+        tokio::spawn(async move {
+            let turn = Turn::new("while True: pass");
+            session
+                .run(turn, &Cancel::new())
+                .await
+                .map(|ran| ran.outcome)
+        })
+    });
+    let endless: Vec<_> = endless.collect();
+    until("all wait", || session.status().waiting == 10).await;
+    until("one runs", || session.status().running).await;
+    session.remove().await.unwrap();
+    let mut stopped = 0;
+    for ended in endless {
+        match ended.await.unwrap() {
+            Ok(Outcome::Cancelled) => stopped += 1,
+            Err(ManagerError::Missing { .. }) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(stopped, 1);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn limits_hold_for_requests_at_the_same_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let manager = manager(|_| {});
+    let mut quota = Quota::default();
+    quota.sessions = 41;
+    let tenant = tenant_with(&manager, folder.path(), quota).await;
+    let session = create(&tenant).await;
+    let contexts = (0..60).map(|number| {
+        let session = session.clone();
+        let name = format!("c{number}");
+        tokio::spawn(async move {
+            session
+                .create_context(&name, Default::default())
+                .await
+                .is_ok()
+        })
+    });
+    let mut made = 0;
+    for context in contexts.collect::<Vec<_>>() {
+        made += usize::from(context.await.unwrap());
+    }
+    assert_eq!((made, session.contexts().len()), (32, 32));
+    let sessions = (0..30).map(|_| {
+        let tenant = tenant.clone();
+        tokio::spawn(async move {
+            tenant
+                .create(None, SessionSettings::default())
+                .await
+                .is_ok()
+        })
+    });
+    let mut made = 0;
+    for session in sessions.collect::<Vec<_>>() {
+        made += usize::from(session.await.unwrap());
+    }
+    assert_eq!(made, 8);
+    session.remove().await.unwrap();
+    assert_eq!(tenant.usage().sessions, 8);
+}
+
+#[tokio::test]
+async fn contexts_without_their_session_are_removed_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let id = {
+        let manager = manager(|_| {});
+        let tenant = tenant(&manager, folder.path()).await;
+        let session = create(&tenant).await;
+        session
+            .create_context("kept", Default::default())
+            .await
+            .unwrap();
+        let orphan = session
+            .create_context("orphan", Default::default())
+            .await
+            .unwrap();
+        // As if the process had been killed before the session knew of it.
+        let orphan = orphan.id().to_owned();
+        let forget =
+            move |settings: &mut SessionSettings| settings.contexts.retain(|c| *c != orphan);
+        session.update(forget).await.unwrap();
+        session.id().to_owned()
+    };
+    let manager = manager(|_| {});
+    let tenant = tenant(&manager, folder.path()).await;
+    assert_eq!(tenant.usage().sessions, 2);
+    assert!(tenant.get(&id).unwrap().context("kept").is_ok());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+}

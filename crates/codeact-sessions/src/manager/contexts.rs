@@ -54,7 +54,9 @@ impl SessionHandle {
         name: &str,
         metadata: serde_json::Map<String, serde_json::Value>,
     ) -> Result<SessionHandle, ManagerError> {
-        let mut settings = (*self.settings()).clone();
+        let _changing = self.entry.change_settings().await;
+        let mut above = (*self.settings()).clone();
+        let mut settings = above.clone();
         if settings.parent.is_some() || settings.contexts.len() >= MAX_CONTEXTS {
             return Err(ManagerError::Setting(format!(
                 "a session can have {MAX_CONTEXTS} contexts, and a context none; remove one first"
@@ -70,9 +72,12 @@ impl SessionHandle {
             backend.create(id, settings)
         };
         let context = self.tenant.add(Some(id), settings, create, None).await?;
-        let id = context.id().to_owned();
-        self.update(move |settings| settings.contexts.push(id))
-            .await?;
+        above.contexts.push(context.id().to_owned());
+        if let Err(error) = self.store(above).await {
+            // Otherwise nothing could reach it.
+            let _ = context.remove_one().await;
+            return Err(error);
+        }
         Ok(context)
     }
 

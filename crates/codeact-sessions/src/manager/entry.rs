@@ -15,7 +15,7 @@ use crate::log::FinishedTurn;
 use crate::{SessionError, SessionLog};
 
 /// Approximate memory of a live session beside its grown linear memory, in bytes.
-const LIVE_BYTES: u64 = 1 << 20;
+const LIVE_BYTES: u64 = 5 << 19;
 /// Number of turns that may be pending before they are committed, whatever the durability is.
 const MAX_PENDING: usize = 64;
 
@@ -30,6 +30,8 @@ pub(super) struct Entry {
     waiting: AtomicUsize,
     /// Stops the running turn.
     current: Mutex<Option<Cancel>>,
+    /// Ends the wait of all requests in the queue.
+    queued: Mutex<Cancel>,
     used: Mutex<Instant>,
     removed: AtomicBool,
     is_ending: AtomicBool,
@@ -66,6 +68,7 @@ impl Entry {
             live: Arc::default(),
             waiting: AtomicUsize::new(0),
             current: Mutex::new(None),
+            queued: Mutex::default(),
             used: Mutex::new(Instant::now()),
             removed: AtomicBool::new(false),
             is_ending: AtomicBool::new(false),
@@ -113,11 +116,12 @@ impl Entry {
     }
 
     pub(super) fn is_removed(&self) -> bool {
-        self.removed.load(Ordering::Relaxed)
+        self.removed.load(Ordering::SeqCst)
     }
 
-    pub(super) fn mark_removed(&self) {
-        self.removed.store(true, Ordering::Relaxed);
+    /// Marks the session as removed or not. Returns the mark that it had.
+    pub(super) fn set_removed(&self, removed: bool) -> bool {
+        self.removed.swap(removed, Ordering::SeqCst)
     }
 
     /// Returns true if the supervisor has not begun to end the session.
@@ -152,6 +156,12 @@ impl Entry {
         current.is_some()
     }
 
+    /// Stops the running turn, and ends the wait of all requests in the queue.
+    pub(super) fn stop_all(&self) {
+        std::mem::take(&mut *lock(&self.queued)).cancel();
+        self.interrupt();
+    }
+
     pub(super) fn is_running(&self) -> bool {
         lock(&self.current).is_some()
     }
@@ -177,9 +187,18 @@ impl Entry {
             });
         }
         self.touch();
+        let queued = lock(&self.queued).clone();
         let guard = tokio::select! {
-            guard = self.live.clone().lock_owned() => guard,
-            () = cancel.cancelled() => return Err(ManagerError::Cancelled),
+            biased;
+            () = queued.cancelled() => None,
+            () = cancel.cancelled() => None,
+            guard = self.live.clone().lock_owned() => Some(guard),
+        };
+        let Some(guard) = guard else {
+            return Err(match self.is_removed() {
+                true => ManagerError::missing(&self.id),
+                false => ManagerError::Cancelled,
+            });
         };
         match self.is_removed() {
             true => Err(ManagerError::missing(&self.id)),
@@ -267,8 +286,10 @@ impl Entry {
         match live.log.commit(&live.session, &live.pending) {
             Ok(()) => live.pending.clear(),
             Err(error) => {
-                if matches!(error, SessionError::Conflict { .. }) {
-                    // Another process has the state that counts.
+                let is_strict = tenant.shared.options.durability == Durability::Turn;
+                if is_strict || matches!(error, SessionError::Conflict { .. }) {
+                    // The state that counts is in the store.
+                    self.set_turn(live.log.last());
                     self.drop_live(guard, tenant);
                 }
                 return Err(error);

@@ -52,7 +52,8 @@ pub enum ManagerError {
     /// The settings are invalid, or ask for more than the tenant has.
     #[error("{0}")]
     Setting(String),
-    /// The code has run, and its turn could not be written to the store. The live session has the state after it.
+    /// The code has run, and its turn could not be written to the store. With [`Durability::Turn`](super::Durability::Turn)
+    /// the session is as it was before the turn; otherwise the turn is written with the next one.
     #[error("the turn has run and could not be committed: {source}")]
     NotCommitted {
         /// The result of the turn.

@@ -24,7 +24,7 @@
 //! ```
 //!
 //! `options` and `settings` are plain data; `entry` is one session with its live state, `contexts` further interpreters
-//! over its files; `handle` has the operations on it, `install` adds packages, `lease` lends it, `once` runs turns without a session; `tenant` owns entries and enforces quotas; `supervisor` evicts and
+//! over its files; `handle` runs turns in it, `life` pauses, forks and removes it, `install` adds packages, `lease` lends it, `once` runs turns without a session; `tenant` owns entries and enforces quotas; `supervisor` evicts and
 //! removes.
 
 mod contexts;
@@ -34,6 +34,7 @@ mod figures;
 mod handle;
 mod install;
 mod lease;
+mod life;
 mod once;
 mod options;
 mod quota;

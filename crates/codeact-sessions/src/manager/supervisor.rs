@@ -286,7 +286,7 @@ async fn end(handle: SessionHandle, is_removed: bool) {
     if is_removed {
         let _ = handle.remove().await;
     } else {
-        handle.interrupt();
+        handle.entry.stop_all();
         if handle.pause().await.is_ok() {
             let _ = handle.update(|settings| settings.expires_ms = None).await;
         }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::entry::Entry;
@@ -26,6 +27,8 @@ pub(super) struct TenantInner {
     pub(super) meter: Arc<Meter>,
     pub(super) shared: Arc<Shared>,
     entries: RwLock<HashMap<String, Arc<Entry>>>,
+    /// Sessions that are being made.
+    reserved: AtomicUsize,
 }
 
 impl Tenant {
@@ -49,6 +52,7 @@ impl Tenant {
                 Err(error) => tracing::error!(tenant = name, %id, %error, "cannot read a session"),
             }
         }
+        remove_orphans(&*backend, &mut entries);
         Ok(Self {
             inner: Arc::new(TenantInner {
                 name: name.to_owned(),
@@ -57,6 +61,7 @@ impl Tenant {
                 meter,
                 shared,
                 entries: RwLock::new(entries),
+                reserved: AtomicUsize::new(0),
             }),
         })
     }
@@ -79,11 +84,7 @@ impl Tenant {
             live: entries.iter().filter(|entry| entry.is_live()).count(),
             turns: self.inner.meter.turns(),
             memory: entries.iter().map(|entry| entry.memory()).sum(),
-            disk: self
-                .inner
-                .meter
-                .disk
-                .load(std::sync::atomic::Ordering::Relaxed),
+            disk: self.inner.meter.disk.load(Ordering::Relaxed),
         }
     }
 
@@ -176,10 +177,7 @@ impl TenantInner {
 
     pub(super) fn begin_turn(&self) -> Result<TurnPermit, ManagerError> {
         let permit = self.meter.begin_turn()?;
-        self.shared
-            .counters
-            .turns
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        self.shared.counters.turns.fetch_add(1, Ordering::Relaxed);
         Ok(permit)
     }
 
@@ -192,12 +190,7 @@ impl TenantInner {
         source: Option<&SessionHandle>,
     ) -> Result<SessionHandle, ManagerError> {
         self.shared.check_open()?;
-        let sessions = self
-            .entries
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len();
-        self.meter.check_sessions(sessions)?;
+        let place = Place::reserve(self)?;
         // Refused before anything is made.
         self.source.sandbox(&settings).await?;
         let id = match id {
@@ -222,7 +215,7 @@ impl TenantInner {
             entry.count_disk(&this);
             let mut entries = this.entries.write().unwrap_or_else(PoisonError::into_inner);
             entries.insert(id, entry.clone());
-            drop(entries);
+            drop((entries, place));
             Ok(SessionHandle {
                 entry,
                 tenant: this,
@@ -238,6 +231,9 @@ impl TenantInner {
         entry: &Entry,
         settings: SessionSettings,
     ) -> Result<(), ManagerError> {
+        if entry.is_removed() {
+            return Err(ManagerError::missing(&entry.id));
+        }
         self.backend.set_settings(&entry.id, &encode(&settings)?)?;
         entry.set_settings(settings);
         Ok(())
@@ -245,10 +241,48 @@ impl TenantInner {
 
     /// Removes a session from the list.
     pub(super) fn forget(&self, entry: &Entry) {
-        entry.mark_removed();
+        entry.set_removed(true);
         self.meter.replace_disk(entry.disk(), 0);
         let mut entries = self.entries.write().unwrap_or_else(PoisonError::into_inner);
-        entries.remove(&entry.id);
+        if (entries.get(&entry.id)).is_some_and(|found| std::ptr::eq(&**found, entry)) {
+            entries.remove(&entry.id);
+        }
+    }
+}
+
+/// A place in the quota of sessions, for one that is being made.
+struct Place(Arc<TenantInner>);
+
+impl Place {
+    fn reserve(tenant: &Arc<TenantInner>) -> Result<Self, ManagerError> {
+        let reserved = tenant.reserved.fetch_add(1, Ordering::SeqCst);
+        let place = Self(tenant.clone());
+        let entries = (tenant.entries.read()).unwrap_or_else(PoisonError::into_inner);
+        tenant.meter.check_sessions(entries.len() + reserved)?;
+        Ok(place)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.reserved.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// Removes contexts whose session does not have them: their creation or removal was interrupted.
+fn remove_orphans(backend: &dyn SessionBackend, entries: &mut HashMap<String, Arc<Entry>>) {
+    let is_orphan = |entry: &Entry| {
+        let settings = entry.settings();
+        let parent = settings.parent.as_ref().map(|parent| entries.get(parent));
+        parent.is_some_and(|parent| {
+            !parent.is_some_and(|parent| parent.settings().contexts.contains(&entry.id))
+        })
+    };
+    let orphans = entries.values().filter(|entry| is_orphan(entry));
+    for id in orphans.map(|entry| entry.id.clone()).collect::<Vec<_>>() {
+        // If it cannot be removed, the next start tries again.
+        let _ = backend.remove(&id);
+        entries.remove(&id);
     }
 }
 
