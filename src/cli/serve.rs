@@ -1,6 +1,7 @@
 //! `codeact serve`: the HTTP server.
 
 mod banner;
+mod descriptors;
 mod option_file;
 mod signals;
 mod tenants;
@@ -105,6 +106,7 @@ async fn start(
     let telemetry = telemetry(&serve.operation).map_err(|e| usage_error(e.into()))?;
     let (mut config, access) = config(serve, matches, quiet).await?;
     config.check().map_err(|e| usage_error(e.into()))?;
+    descriptors::fit(&mut config);
     // The address first: it is the fault that is found soonest.
     let listener = TcpListener::bind(config.listen)
         .await

@@ -1,8 +1,10 @@
 //! Accepts connections and serves HTTP/1.1 and HTTP/2 on them, within limits.
 //!
 //! Security boundary: clients are hostile. The number of connections, the size, count and time of headers, and the
-//! number of streams are bounded here; the time of bodies in `stream_limits`, their size in `router`.
+//! number of streams are bounded here; the time without use in `activity`, the time of bodies in `stream_limits`, their
+//! size in `router`.
 
+use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +22,9 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use crate::activity::{Activity, Unused};
+use crate::peers::Peers;
+use crate::socket::Socket;
 use crate::stream_limits::TimedStream;
 
 /// Time for the head of a request, also for the next one on the same connection.
@@ -29,7 +34,7 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 /// Limit of the headers of a request.
 const MAX_HEADERS: usize = 100;
 /// Limit of the concurrent requests of an HTTP/2 connection.
-const MAX_STREAMS: u32 = 128;
+const MAX_STREAMS: u32 = 32;
 /// Window of an HTTP/2 stream, and of a connection, in bytes.
 const WINDOW_BYTES: u32 = 1 << 20;
 /// Interval of the pings that find dead HTTP/2 connections, and the time for their answers.
@@ -43,6 +48,7 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\nconn
 pub(crate) struct Connections {
     open: JoinSet<()>,
     slots: Arc<Semaphore>,
+    peers: Arc<Peers>,
     /// True when they shall end after their requests.
     ending: watch::Sender<bool>,
     builder: Builder<TokioExecutor>,
@@ -50,7 +56,7 @@ pub(crate) struct Connections {
 }
 
 impl Connections {
-    /// Returns the connections to `router`, of which `max` can be open.
+    /// Returns the connections to `router`, of which `max` can be open, and half of them to one address.
     pub(crate) fn new(router: Router, max: usize) -> Self {
         let mut builder = Builder::new(TokioExecutor::new());
         builder
@@ -71,6 +77,7 @@ impl Connections {
         Self {
             open: JoinSet::new(),
             slots: Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS))),
+            peers: Peers::new(max.div_ceil(2)),
             ending: watch::Sender::new(false),
             builder,
             router,
@@ -102,7 +109,8 @@ impl Connections {
     }
 
     fn open(&mut self, stream: TcpStream, peer: std::net::SocketAddr) {
-        let Ok(slot) = self.slots.clone().try_acquire_owned() else {
+        let slot = self.slots.clone().try_acquire_owned().ok();
+        let Some(slot) = slot.zip(self.peers.add(peer.ip())) else {
             // What does not fit into the buffer of a new connection is not sent.
             let _ = stream.try_write(BUSY);
             return;
@@ -110,23 +118,44 @@ impl Connections {
         // Responses are small, and wait for nothing.
         let _ = stream.set_nodelay(true);
         let router = self.router.clone();
+        let activity = Activity::new();
+        let requests = activity.clone();
         let service = service_fn(move |request: Request<Incoming>| {
+            let open = requests.begin();
             let mut request = request.map(Body::new);
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            let response = router.clone().oneshot(request);
+            async move {
+                let response = response.await?;
+                Ok::<_, Infallible>(response.map(|body| open.respond(body)))
+            }
         });
         let (builder, mut ending) = (self.builder.clone(), self.ending.subscribe());
+        let socket = Socket::new(stream);
+        let link = socket.link();
         // The slot goes with the stream, which an upgraded connection keeps.
-        let io = TokioIo::new(TimedStream::new(stream, slot));
+        let io = TokioIo::new(TimedStream::new(socket, slot));
         self.open.spawn(async move {
             let connection = builder.serve_connection_with_upgrades(io, service);
-            let is_ending = async move { drop(ending.wait_for(|ending| *ending).await) };
             let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = is_ending => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            let mut is_idle = false;
+            let ended = loop {
+                let is_ending = async { drop(ending.wait_for(|ending| *ending).await) };
+                tokio::select! {
+                    ended = connection.as_mut() => break ended,
+                    () = is_ending => {
+                        connection.as_mut().graceful_shutdown();
+                        break connection.await;
+                    }
+                    unused = activity.unused(&*link) => {
+                        if unused == Unused::HungUp || is_idle {
+                            return;
+                        }
+                        // A request that is on its way is still answered.
+                        is_idle = true;
+                        connection.as_mut().graceful_shutdown();
+                        activity.renew();
+                    }
                 }
             };
             // Faults of clients are not the server's.

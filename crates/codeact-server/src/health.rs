@@ -1,10 +1,11 @@
-//! `GET /healthz` and `GET /readyz`: for supervisors and load balancers, without a token.
+//! `GET /healthz` and `GET /readyz`, for supervisors and load balancers, without a token; `GET /` for people.
 
 use std::sync::atomic::Ordering;
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::Redirect;
 use axum::routing::get;
 
 use crate::app::AppState;
@@ -12,6 +13,8 @@ use crate::app::AppState;
 /// Returns the routes.
 pub(crate) fn routes() -> Router<AppState> {
     Router::new()
+        // The address that the server prints, in a browser.
+        .route("/", get(async || Redirect::temporary("/docs")))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(readyz))
 }

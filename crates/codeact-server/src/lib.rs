@@ -15,8 +15,10 @@
 //! They share `app` (the state), `auth` (tokens and tenants), `guard` (which requests are let in), `turns` (running code
 //! and streaming its output), `error` (what went wrong, and its status).
 
+mod activity;
 mod app;
 mod auth;
+mod body_budget;
 mod config;
 mod connections;
 mod error;
@@ -26,11 +28,14 @@ mod guesses;
 mod health;
 mod metrics;
 mod observe;
+mod peers;
 mod router;
 mod server;
 mod shell;
+mod socket;
 mod stream_limits;
 mod telemetry;
+mod turn_records;
 mod turns;
 
 mod compat;

@@ -5,6 +5,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 
 use crate::app::AppState;
+use crate::body_budget::BodyBudget;
 use crate::{compat, e2b, guard, health, jupyter, metrics, observe, stream_limits, v1};
 
 /// Returns the service of all requests.
@@ -18,7 +19,10 @@ pub(crate) fn router(app: AppState) -> Router {
         .merge(jupyter::routes())
         .merge(compat::routes())
         .layer(DefaultBodyLimit::max(app.config.body))
-        .layer(middleware::from_fn(stream_limits::timed_body));
+        .layer(middleware::from_fn_with_state(
+            BodyBudget::new(app.config.body),
+            stream_limits::timed_body,
+        ));
     let inner = guard::guarded(inner, policy)
         .layer(middleware::from_fn(observe::observe))
         .with_state(app);

@@ -2,17 +2,21 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::BoxError;
 use axum::body::{Body, Bytes};
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
+
+use crate::body_budget::{BodyBudget, HeldBody};
+use crate::error::ApiError;
 
 /// Time in which a client must show which version of HTTP it speaks.
 const VERSION_TIME: Duration = Duration::from_secs(10);
@@ -22,6 +26,12 @@ const WRITE_TIME: Duration = Duration::from_secs(30);
 const BODY_TIME: Duration = Duration::from_secs(30);
 /// Least rate of a request's body, in bytes per second.
 const BODY_RATE: u64 = 4096;
+/// Time in which the next bytes of a body must arrive.
+const BODY_IDLE: Duration = Duration::from_secs(10);
+/// Time for a whole body, and the bytes for which there is one second more. Otherwise a client could send most of a body
+/// at once, and then earn hours for the rest.
+const BODY_TOTAL: Duration = Duration::from_secs(300);
+const BODY_TOTAL_RATE: u64 = 1 << 20;
 /// First bytes of HTTP/2.
 const HTTP2: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
@@ -124,20 +134,20 @@ impl<S: AsyncWrite + Unpin, G: Unpin> AsyncWrite for TimedStream<S, G> {
     }
 }
 
-/// Middleware of all routes: gives the request's body a time limit.
-pub(crate) async fn timed_body(request: Request, next: Next) -> Response {
-    let request = match request.body().is_end_stream() {
-        true => request,
-        false => request.map(|body| {
-            Body::new(TimedBody {
-                inner: body,
-                started: None,
-                bytes: 0,
-                limit: None,
-            })
-        }),
-    };
-    next.run(request).await
+/// Middleware of all routes: gives the request's body a time limit, and a share of the memory for bodies.
+pub(crate) async fn timed_body(
+    State(budget): State<Arc<BodyBudget>>,
+    request: Request,
+    next: Next,
+) -> Result<Response, ApiError> {
+    if request.body().is_end_stream() {
+        return Ok(next.run(request).await);
+    }
+    let held = budget.begin();
+    let request = request.map(|body| Body::new(TimedBody::new(body, held.clone())));
+    let response = next.run(request).await;
+    held.check()?;
+    Ok(response)
 }
 
 /// A request's body that fails if it is too slow.
@@ -145,8 +155,24 @@ struct TimedBody {
     inner: Body,
     /// Time at which it was first read.
     started: Option<Instant>,
+    /// Time at which bytes last came.
+    last: Option<Instant>,
     bytes: u64,
     limit: Option<Pin<Box<Sleep>>>,
+    held: Arc<HeldBody>,
+}
+
+impl TimedBody {
+    fn new(inner: Body, held: Arc<HeldBody>) -> Self {
+        Self {
+            inner,
+            started: None,
+            last: None,
+            bytes: 0,
+            limit: None,
+            held,
+        }
+    }
 }
 
 impl HttpBody for TimedBody {
@@ -163,11 +189,20 @@ impl HttpBody for TimedBody {
             if let Some(Ok(frame)) = &frame {
                 let bytes = frame.data_ref().map_or(0, Bytes::len);
                 this.bytes = this.bytes.saturating_add(bytes as u64);
+                if bytes > 0 {
+                    this.last = Some(Instant::now());
+                }
+                if !this.held.add(bytes as u64) {
+                    let error = io::Error::other("the server holds too many bodies of requests");
+                    return Poll::Ready(Some(Err(error.into())));
+                }
             }
             return Poll::Ready(frame.map(|frame| frame.map_err(Into::into)));
         }
-        let deadline = started + BODY_TIME + Duration::from_secs(this.bytes / BODY_RATE);
-        let limit = this.limit.get_or_insert_with(|| Box::pin(sleep(BODY_TIME)));
+        let deadline = (this.last.unwrap_or(started) + BODY_IDLE)
+            .min(started + BODY_TIME + Duration::from_secs(this.bytes / BODY_RATE))
+            .min(started + BODY_TOTAL + Duration::from_secs(this.bytes / BODY_TOTAL_RATE));
+        let limit = this.limit.get_or_insert_with(|| Box::pin(sleep(BODY_IDLE)));
         limit.as_mut().reset(deadline);
         ready!(limit.as_mut().poll(cx));
         let error = io::Error::new(
@@ -190,6 +225,7 @@ impl HttpBody for TimedBody {
 mod tests {
     use super::*;
 
+    use futures_util::StreamExt;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     #[tokio::test(start_paused = true)]
@@ -240,13 +276,30 @@ mod tests {
             Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), ()))
         });
         let body = Body::from_stream(frames);
-        let timed = TimedBody {
-            inner: body,
-            started: None,
-            bytes: 0,
-            limit: None,
-        };
+        assert!(fails_after(body).await < 2 * BODY_TIME);
+    }
+
+    /// Reads a body that never ends, and returns the time until it fails.
+    async fn fails_after(body: Body) -> Duration {
+        let timed = TimedBody::new(body, BodyBudget::new(1 << 30).begin());
+        let start = Instant::now();
         let error = axum::body::to_bytes(Body::new(timed), usize::MAX).await;
         assert!(error.is_err(), "it never ends");
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bytes_that_came_at_once_buy_no_time_for_the_rest() {
+        let most = || Ok::<_, io::Error>(Bytes::from(vec![0; 62 << 20]));
+        let first = futures_util::stream::once(async move { most() });
+        let silent = first.chain(futures_util::stream::pending());
+        assert_eq!(fails_after(Body::from_stream(silent)).await, BODY_IDLE);
+        let first = futures_util::stream::once(async move { most() });
+        let slow = futures_util::stream::unfold((), |()| async {
+            sleep(Duration::from_secs(9)).await;
+            Some((Ok::<_, io::Error>(Bytes::from_static(b"x")), ()))
+        });
+        let after = fails_after(Body::from_stream(first.chain(slow))).await;
+        assert!(after <= BODY_TOTAL + Duration::from_secs(62), "{after:?}");
     }
 }

@@ -10,8 +10,8 @@ use tokio::sync::mpsc;
 use tracing::Instrument;
 
 /// Limit of the bytes of events that a client has not read yet. Then its turn is stopped: a slow client cannot hold
-/// memory.
-const MAX_BUFFERED_BYTES: usize = 8 << 20;
+/// memory. An event that is larger, such as a picture, passes if the client has read all others.
+const MAX_BUFFERED_BYTES: usize = 2 << 20;
 
 /// A message of a running turn.
 pub(crate) enum TurnMessage<R = Execution> {
@@ -41,7 +41,8 @@ impl<R: Send + 'static> RunningTurn<R> {
             (send.clone(), cancel.clone(), buffered.clone());
         let sink = EventSink::new(move |event: Event| {
             let bytes = size_of_event(&event);
-            if sink_buffered.fetch_add(bytes, Ordering::Relaxed) + bytes > MAX_BUFFERED_BYTES {
+            let before = sink_buffered.fetch_add(bytes, Ordering::Relaxed);
+            if before > 0 && before.saturating_add(bytes) > MAX_BUFFERED_BYTES {
                 sink_cancel.cancel();
                 return;
             }
@@ -99,4 +100,32 @@ fn size_of_event(event: &Event) -> usize {
         _ => 0,
     };
     content + 128
+}
+
+#[cfg(test)]
+mod tests {
+    use codeact::sandbox::Outcome;
+
+    use super::*;
+
+    fn reply(bytes: usize) -> Event {
+        Event::ReplyDelta {
+            text: "x".repeat(bytes),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_large_event_passes_and_one_that_is_not_read_stops_the_turn() {
+        let mut turn = RunningTurn::start(|sink, cancel| async move {
+            sink.emit(reply(2 * MAX_BUFFERED_BYTES));
+            assert!(!cancel.is_cancelled(), "the first one");
+            sink.emit(reply(1));
+            cancel.cancelled().await;
+            Ok(Execution::new(Outcome::Completed))
+        });
+        let first = turn.next().await;
+        assert!(matches!(first, Some(TurnMessage::Event(_))));
+        let ended = turn.next().await;
+        assert!(matches!(ended, Some(TurnMessage::Ended(Ok(_)))));
+    }
 }

@@ -141,6 +141,8 @@ pub(in crate::cli) struct ServedModels {
 /// Grants and quotas of a tenant. Requests can narrow them, and not widen them.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Tenants")]
+// Clients of E2B expect five minutes.
+#[command(mut_arg("timeout", |arg| arg.default_value("5m")))]
 pub(in crate::cli) struct TenantArgs {
     /// Grant the code a folder or file of yours, at /mnt/NAME or GUEST: `ro` (the default) to read it, `overlay` to
     /// change it in the sandbox only (repeatable)

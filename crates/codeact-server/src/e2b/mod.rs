@@ -4,7 +4,8 @@
 //! An E2B sandbox is a session of the manager with a `record` of what E2B knows about it. `control` has the control
 //! plane, `interpreter` the code interpreter of a sandbox (port 49999), `envd` its files and processes (port 49983).
 //! `route` finds the sandbox of a request and checks its tokens, `signature` those of file URLs, `debug` serves clients
-//! in debug mode. `counts` numbers executions.
+//! in debug mode. `counts` numbers executions, `state` is what handlers
+//! share.
 
 pub(crate) mod control;
 mod counts;
@@ -15,22 +16,14 @@ mod interpreter;
 pub(crate) mod record;
 pub(crate) mod route;
 mod signature;
+mod state;
 pub(crate) mod timestamp;
-
-use std::sync::Arc;
 
 use axum::{Extension, Router};
 
 use crate::app::AppState;
 
-/// State of E2B's protocol that its handlers share.
-#[derive(Default)]
-pub(crate) struct E2bState {
-    idempotency: control::Idempotency,
-    counts: counts::ExecutionCounts,
-}
-
-type SharedState = Arc<E2bState>;
+pub(crate) use state::SharedState;
 
 /// Returns the routes.
 pub(crate) fn routes() -> Router<AppState> {

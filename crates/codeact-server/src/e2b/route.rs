@@ -213,7 +213,7 @@ pub(crate) async fn sandbox_of_request(
         }
     } else if let Some(found) = with_token(app, parts, target)? {
         found
-    } else if let Some(sandbox) = signature::sandbox_of_signed_file(app, parts, target) {
+    } else if let Some(sandbox) = signature::sandbox_of_signed_file(app, parts, target).await {
         RoutedSandbox {
             sandbox,
             has_token: false,

@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
 
 use crate::app::AppState;
 use crate::e2b::record::{E2bSandbox, Record};
@@ -15,7 +16,9 @@ use crate::e2b::timestamp::now_ms;
 /// Path of files in envd.
 const FILES: &str = "/files";
 /// Limit of the sandboxes of which one signature is looked for.
-const MAX_TRIED: usize = 20_000;
+const MAX_TRIED: usize = 2_000;
+/// Signatures for which a sandbox is looked for at once. A request without a token must not take all threads.
+static SEARCHES: Semaphore = Semaphore::const_new(2);
 
 /// Parameters of a signed URL.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -90,8 +93,9 @@ pub(crate) fn is_signed_file(uri: &Uri) -> bool {
     is_file && SignedFile::of(uri).signature.starts_with("v1_")
 }
 
-/// Returns the sandbox whose token has signed the URL of the request: the named one, or any if none is named.
-pub(crate) fn sandbox_of_signed_file(
+/// Returns the sandbox whose token has signed the URL of the request: the named one, or one of the 2,000 newest if none
+/// is named.
+pub(crate) async fn sandbox_of_signed_file(
     app: &AppState,
     parts: &Parts,
     target: &Target,
@@ -115,21 +119,32 @@ pub(crate) fn sandbox_of_signed_file(
             .filter_map(|tenant| E2bSandbox::find(tenant, &target.sandbox))
             .find(is_signer);
     }
+    let _turn = SEARCHES.acquire().await.ok()?;
+    let app = app.clone();
+    tokio::task::spawn_blocking(move || signer(&app, &signed, operation))
+        .await
+        .ok()?
+}
+
+/// Returns the sandbox whose token has signed `signed`. Blocks.
+fn signer(app: &AppState, signed: &SignedFile, operation: &str) -> Option<E2bSandbox> {
+    let tenants = app.tokens.all().into_iter();
     tenants
         .flat_map(|tenant| {
-            tenant
-                .sessions
-                .list()
-                .into_iter()
-                .map(move |handle| (tenant, handle))
+            let handles = tenant.sessions.list();
+            // The newest first.
+            (handles.into_iter().rev()).map(move |handle| (tenant, handle))
+        })
+        .filter_map(|(tenant, handle)| {
+            let is_valid = {
+                let settings = handle.settings();
+                signed.is_valid(operation, Record::access_token_of(&settings)?)
+            };
+            Some((tenant, handle, is_valid))
         })
         .take(MAX_TRIED)
-        .find(|(_, handle)| {
-            let settings = handle.settings();
-            Record::access_token_of(&settings)
-                .is_some_and(|token| signed.is_valid(operation, token))
-        })
-        .and_then(|(tenant, handle)| E2bSandbox::of(tenant, handle))
+        .find(|(_, _, is_valid)| *is_valid)
+        .and_then(|(tenant, handle, _)| E2bSandbox::of(tenant, handle))
         .filter(|sandbox| sandbox.record.snapshot.is_none())
 }
 

@@ -124,8 +124,6 @@ pub(super) async fn user_expressions(
 /// Evaluates `call` in a fork of the session. `None` if it fails or takes too long.
 async fn ask(kernel: &Arc<Kernel>, call: &str) -> Option<Value> {
     let cancel = kernel.interruptible();
-    let fork = kernel.handle.read(|session| Ok(session.fork()?));
-    let mut fork = fork.await.ok()?;
     // Inside a function, so that the names of the session are neither used nor changed. Printing is not used, because
     // the code of the session may print too.
     let code = format!(
@@ -139,11 +137,9 @@ async fn ask(kernel: &Arc<Kernel>, call: &str) -> Option<Value> {
         .with_host_call_bytes(MAX_CALL_BYTES)
         .with_output(MAX_OUTPUT_BYTES);
     let limits = kernel.grants.narrow_limits(&limits);
-    let turn = Turn::new(code)
-        .final_answer(true)
-        .limits(limits)
-        .cancel(cancel);
-    let execution = fork.run(turn).await.ok()?;
+    let turn = Turn::new(code).final_answer(true).limits(limits);
+    // It counts as a turn of the tenant, and uses its fuel.
+    let execution = kernel.handle.run_fork(turn, &cancel).await.ok()?;
     match execution.outcome {
         Outcome::Completed => execution.answer,
         _ => None,

@@ -20,6 +20,7 @@ use super::{ids, replies};
 use crate::app::ServerTenant;
 use crate::error::ApiError;
 use crate::grants::TenantGrants;
+use crate::turn_records::TurnRecords;
 
 /// Limit of the requests that wait for a kernel.
 const MAX_JOBS: usize = 256;
@@ -62,8 +63,9 @@ impl Kernel {
         tenant: &ServerTenant,
         handle: SessionHandle,
     ) -> Result<(Self, mpsc::Receiver<Job>), JupyterError> {
-        let turns = handle.turns().await?;
-        let count = turns.iter().filter(|turn| !turn.code.is_empty()).count();
+        let count = TurnRecords::after(&handle, 0)
+            .count(|turn| !turn.code.is_empty())
+            .await?;
         let (jobs, receiver) = mpsc::channel(MAX_JOBS);
         let kernel = Self {
             tenant: tenant.sessions.clone(),
@@ -77,7 +79,7 @@ impl Kernel {
             unfinished: AtomicUsize::new(0),
             epoch: AtomicU64::new(0),
             current: Mutex::new(Cancel::new()),
-            count: AtomicU64::new(count as u64),
+            count: AtomicU64::new(count),
         };
         Ok((kernel, receiver))
     }

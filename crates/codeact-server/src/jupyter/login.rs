@@ -4,13 +4,15 @@
 //! hash. A request that changes something and has no other proof than this cookie must repeat the cookie `_xsrf` in the
 //! header `X-XSRFToken`, which another site's page cannot do.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Extension;
-use axum::extract::{FromRequestParts, Query, State};
+use axum::body::to_bytes;
+use axum::extract::{ConnectInfo, FromRequestParts, Query, Request, State};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
+use axum::http::{HeaderMap, Method, StatusCode, Uri};
 use axum::response::{Html, IntoResponse, Response};
 use serde::Deserialize;
 use subtle::ConstantTimeEq;
@@ -104,17 +106,23 @@ struct Submitted {
 pub(super) async fn submit(
     State(app): State<AppState>,
     Extension(state): Extension<Arc<JupyterState>>,
-    headers: HeaderMap,
-    body: String,
+    request: Request,
 ) -> Result<Response, JupyterError> {
-    let submitted = read_form(&body)?;
-    let repeats = cookie(&headers, XSRF_COOKIE)
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    let invalid = || ApiError::bad_request("the form of the log-in is not valid");
+    // The client has no token yet.
+    let body = to_bytes(body, MAX_FORM_BYTES)
+        .await
+        .map_err(|_| invalid())?;
+    let submitted = read_form(std::str::from_utf8(&body).map_err(|_| invalid())?)?;
+    let repeats = cookie(headers, XSRF_COOKIE)
         .is_some_and(|cookie| !cookie.is_empty() && same(cookie, &submitted._xsrf));
     if !repeats {
         let why = "'_xsrf' argument missing from POST, or not that of the form";
         return Err(ApiError::new(StatusCode::FORBIDDEN, "xsrf", why).into());
     }
-    let tenant = tenant_of(&app, &submitted.password).await?;
+    let tenant = tenant_of(&app, &parts, &submitted.password).await?;
     let login = state.logins.add(tenant)?;
     let age = LOGIN_TIME.as_secs();
     let headers = [
@@ -141,19 +149,24 @@ pub(super) async fn logout(
 
 fn read_form(body: &str) -> Result<Submitted, ApiError> {
     let invalid = || ApiError::bad_request("the form of the log-in is not valid");
-    if body.len() > MAX_FORM_BYTES {
-        return Err(invalid());
-    }
     let uri: Uri = format!("/?{body}").parse().map_err(|_| invalid())?;
     let Query(submitted) = Query::try_from_uri(&uri).map_err(|_| invalid())?;
     Ok(submitted)
 }
 
 /// Returns the tenant that has the token `password`, with the rules of [`Caller`].
-async fn tenant_of(app: &AppState, password: &str) -> Result<ServerTenant, JupyterError> {
-    let request = Request::builder()
-        .header(AUTHORIZATION, format!("token {password}"))
-        .body(());
+async fn tenant_of(
+    app: &AppState,
+    of: &Parts,
+    password: &str,
+) -> Result<ServerTenant, JupyterError> {
+    let mut request =
+        axum::http::Request::builder().header(AUTHORIZATION, format!("token {password}"));
+    // Wrong passwords are counted by address, as wrong tokens are.
+    if let Some(peer) = of.extensions.get::<ConnectInfo<SocketAddr>>() {
+        request = request.extension(*peer);
+    }
+    let request = request.body(());
     let wrong = || ApiError::new(StatusCode::UNAUTHORIZED, "password", "Invalid credentials");
     let (mut parts, ()) = request.map_err(|_| wrong())?.into_parts();
     match Caller::from_request_parts(&mut parts, app).await {

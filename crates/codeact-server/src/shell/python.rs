@@ -12,6 +12,7 @@ use codeact_sessions::manager::ManagerError;
 
 use crate::shell::launch::{self, CommandLine, Program};
 use crate::shell::pip;
+use crate::shell::work::Work;
 use crate::shell::working_copy::WorkingCopy;
 use crate::turns::{RunningTurn, TurnMessage};
 
@@ -29,6 +30,8 @@ pub(super) struct Interpreters {
     pub(super) copy: Arc<WorkingCopy>,
     /// Stops the command.
     pub(super) cancel: Cancel,
+    /// What the command uses of the tenant's quotas.
+    pub(super) work: Arc<Work>,
 }
 
 #[async_trait]
@@ -96,7 +99,11 @@ impl Interpreters {
         stdout: &CommandOutput,
         stderr: &CommandOutput,
     ) -> Result<CommandStatus> {
-        let status = match self.run_checked(turn, stdout, stderr).await? {
+        // The program counts as a turn of its own, and the command not while it waits for it.
+        let place = self.work.yield_place();
+        let ended = self.run_checked(turn, stdout, stderr).await;
+        place.take_back(&self.cancel).await;
+        let status = match ended? {
             Ok(status) => status,
             Err(error) => {
                 stderr

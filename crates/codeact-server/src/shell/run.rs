@@ -5,20 +5,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bashkit::{
-    Bash, Command, CommandContext, CommandStatus, Error, ExecOptions, Result as ShellResult,
-    async_trait,
-};
+use bashkit::{Bash, Error, ExecOptions, Result as ShellResult};
 use codeact::sandbox::Cancel;
-use codeact_sessions::manager::{ManagerError, SessionHandle};
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use codeact_sessions::manager::SessionHandle;
+use tokio::sync::{mpsc, oneshot};
 
+use crate::app::ServerTenant;
+use crate::shell::client_stdin::{ClientStdin, EndOfStdin};
+use crate::shell::command::{Chunk, ShellCommand, ShellError, ShellStream};
 use crate::shell::files::ShellFiles;
-use crate::shell::limits::{self, MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES, MAX_TIME};
+use crate::shell::limits::{self, MAX_OUTPUT_BYTES, MAX_SOURCE_BYTES};
 use crate::shell::pip::Pip;
+use crate::shell::places::PLACES;
 use crate::shell::python::{Interpreters, Python};
 use crate::shell::seq::Seq;
 use crate::shell::unknown::{Unknown, is_kept};
+use crate::shell::work::Work;
 use crate::shell::working_copy::WorkingCopy;
 
 /// Home folder, and the working folder of a command without one.
@@ -36,65 +38,10 @@ const WITH_STDIN: (&str, &str) = (
 /// Stack of a thread that interprets a command, in bytes. bashkit recurses with the nesting of the command, within its
 /// limits; an unoptimised build takes several times the stack.
 const STACK_BYTES: usize = 16 << 20;
-/// Limit of the commands that run at a time in this process. Each has a thread.
-static RUNNING: Semaphore = Semaphore::const_new(256);
+/// Time between two looks at what a command has used.
+const METER_INTERVAL: Duration = Duration::from_millis(50);
 /// Chunks of output that wait for the client. Then the command waits.
 const OUTPUT_CHUNKS: usize = 16;
-
-/// A shell command.
-#[derive(Default)]
-pub(crate) struct ShellCommand {
-    /// Source in bash's language, as after `bash -c`.
-    pub(crate) source: String,
-    /// `$0`; empty: `bash`.
-    pub(crate) name: String,
-    /// `$1` and so on.
-    pub(crate) arguments: Vec<String>,
-    /// Working folder, absolute or relative to the home folder; `None`: the home folder.
-    pub(crate) cwd: Option<String>,
-    /// Environment variables in addition to those of the session.
-    pub(crate) env: Vec<(String, String)>,
-    /// Stdin as it comes in; `None`: empty.
-    pub(crate) stdin: Option<mpsc::Receiver<Vec<u8>>>,
-    /// Time after which it is stopped; `None`: a day.
-    pub(crate) timeout: Option<Duration>,
-}
-
-/// A stream of a command.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ShellStream {
-    Stdout,
-    Stderr,
-}
-
-/// A command that did not run to its end. What it has written to files before is in the session.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ShellError {
-    /// It was stopped by its caller.
-    #[error("the command was stopped")]
-    Cancelled,
-    /// Its time was over.
-    #[error("the command was stopped after its time limit of {} s", .0.as_secs_f64())]
-    TimedOut(Duration),
-    /// The server runs too many commands.
-    #[error("the server runs too many commands now; try again later")]
-    Busy,
-    /// The folder in which it should run does not exist.
-    #[error("cwd {0:?} does not exist")]
-    NoFolder(String),
-    /// It is too long.
-    #[error("the command has {0} bytes; expected at most {MAX_SOURCE_BYTES}")]
-    TooLong(usize),
-    /// The session failed.
-    #[error(transparent)]
-    Session(#[from] ManagerError),
-    /// The shell failed.
-    #[error("the shell failed")]
-    Failed,
-}
-
-/// What a command has written to a stream.
-pub(crate) type Chunk = (ShellStream, Vec<u8>);
 
 /// Runs `command` over the files of `handle`'s session, calls `output` with what it writes as it is written, and returns
 /// its exit status. Dropping the returned future stops the command.
@@ -103,12 +50,13 @@ pub(crate) type Chunk = (ShellStream, Vec<u8>);
 ///
 /// As [`RunningCommand::start`] and [`RunningCommand::end`].
 pub(crate) async fn run_command(
+    tenant: &ServerTenant,
     handle: &SessionHandle,
     command: ShellCommand,
     mut output: impl FnMut(ShellStream, &[u8]) + Send,
     cancel: &Cancel,
 ) -> Result<i32, ShellError> {
-    let mut running = RunningCommand::start(handle, command, cancel).await?;
+    let mut running = RunningCommand::start(tenant, handle, command, cancel).await?;
     while let Some((stream, bytes)) = running.next().await {
         output(stream, &bytes);
     }
@@ -127,12 +75,15 @@ pub(crate) struct RunningCommand {
 }
 
 impl RunningCommand {
-    /// Starts `command` over the files of `handle`'s session. `cancel` stops it.
+    /// Starts `command` over the files of `handle`'s session, which is one of `tenant`. `cancel` stops it. It counts as
+    /// one of the tenant's concurrent turns, and its work is charged to the tenant's fuel.
     ///
     /// # Errors
     ///
-    /// Returns [`ShellError::TooLong`], [`ShellError::Busy`], [`ShellError::NoFolder`], and errors of the session.
+    /// Returns [`ShellError::TooLong`], [`ShellError::Busy`], [`ShellError::NoFolder`], and errors of the session, among
+    /// them quotas.
     pub(crate) async fn start(
+        tenant: &ServerTenant,
         handle: &SessionHandle,
         command: ShellCommand,
         cancel: &Cancel,
@@ -140,7 +91,11 @@ impl RunningCommand {
         if command.source.len() > MAX_SOURCE_BYTES {
             return Err(ShellError::TooLong(command.source.len()));
         }
-        let permit = RUNNING.try_acquire().map_err(|_| ShellError::Busy)?;
+        let place = PLACES.take(&tenant.grants).ok_or(ShellError::Busy)?;
+        let work = Arc::new(Work::begin(handle)?);
+        let own = handle.settings().limits.clone();
+        let own = own.map(|own| tenant.grants.narrow_limits(&own).wall);
+        let wall = own.unwrap_or(tenant.grants.config.limits.wall);
         let copy = Arc::new(WorkingCopy::new(handle.clone()).await?);
         let cwd = working_folder(&copy, command.cwd.as_deref())?;
         let stop = StopOnDrop(cancel.child());
@@ -150,6 +105,8 @@ impl RunningCommand {
             copy: copy.clone(),
             cwd,
             command,
+            wall,
+            work: work.clone(),
             output: send,
             cancel: stop.0.clone(),
         };
@@ -159,7 +116,8 @@ impl RunningCommand {
             .stack_size(STACK_BYTES)
             .spawn(move || {
                 let ended = runtime.block_on(shell.run());
-                drop(permit);
+                work.end();
+                drop(place);
                 // Without a caller, nobody needs the result.
                 let _ = send_end.send(ended);
             })
@@ -222,18 +180,23 @@ struct Shell {
     copy: Arc<WorkingCopy>,
     cwd: PathBuf,
     command: ShellCommand,
+    /// Limit of its computing time: that of one turn.
+    wall: Duration,
+    work: Arc<Work>,
     output: mpsc::Sender<Chunk>,
     cancel: Cancel,
 }
 
 impl Shell {
     async fn run(mut self) -> Result<i32, ShellError> {
-        let time = self.command.timeout.unwrap_or(MAX_TIME).min(MAX_TIME);
+        let longest = limits::longest_time(self.wall);
+        let time = self.command.timeout.unwrap_or(longest).min(longest);
         let stdin = self.command.stdin.take();
         let has_stdin = stdin.is_some();
         let interpreters = Interpreters {
             copy: self.copy.clone(),
             cancel: self.cancel.clone(),
+            work: self.work.clone(),
         };
         let stdin_end = Cancel::new();
         let stdin_command = ClientStdin {
@@ -265,28 +228,43 @@ impl Shell {
         }
         let mut bash = builder.build();
         let (source, options) = self.source(has_stdin);
-        let stopper = tokio::spawn(stop_at(
-            self.cancel.clone(),
+        let has_used_up = Cancel::new();
+        let stopper = Stopper {
+            cancel: self.cancel.clone(),
             time,
-            bash.cancellation_token(),
-        ));
-        let (out, err) = (self.output.clone(), self.output.clone());
+            wall: self.wall,
+            work: self.work.clone(),
+            flag: bash.cancellation_token(),
+            has_used_up: has_used_up.clone(),
+        };
+        let stopper = tokio::spawn(stopper.run());
+        let pass_on = |stream| {
+            let (to, work) = (self.output.clone(), self.work.clone());
+            move |bytes: Vec<u8>| {
+                work.note_output(bytes.len());
+                pass_on(to.clone(), stream, bytes)
+            }
+        };
         let execution = bash
             .execute(&source)
             .options(options)
-            .stdout_fn(move |bytes| pass_on(out.clone(), ShellStream::Stdout, bytes))
-            .stderr_fn(move |bytes| pass_on(err.clone(), ShellStream::Stderr, bytes));
-        let execution = execution.into_future();
+            .stdout_fn(pass_on(ShellStream::Stdout))
+            .stderr_fn(pass_on(ShellStream::Stderr));
+        let execution = self.work.measure(execution.into_future());
         tokio::pin!(execution);
         let ended = tokio::select! {
             ended = &mut execution => ended,
             () = self.cancel.cancelled() => Err(Error::Cancelled),
+            () = has_used_up.cancelled() => Err(Error::Cancelled),
         };
         let was_stopped = self.cancel.is_cancelled();
         stopper.abort();
         // A program of Python that the shell has started stops with it.
         self.cancel.cancel();
         let ended = match ended {
+            Err(Error::Cancelled) if !was_stopped && has_used_up.is_cancelled() => {
+                return Err(ShellError::Computed(self.wall));
+            }
             Err(Error::Cancelled) if !was_stopped => return Err(ShellError::TimedOut(time)),
             ended => ended,
         };
@@ -344,53 +322,38 @@ impl Shell {
     }
 }
 
-/// Sets `flag`, which the shell reads between two commands, when the command is stopped or its time is over: a loop may
-/// never come to a point where it waits.
-async fn stop_at(cancel: Cancel, time: Duration, flag: Arc<AtomicBool>) {
-    tokio::select! {
-        () = cancel.cancelled() => {}
-        () = tokio::time::sleep(time) => {}
+/// Sets `flag`, which the shell reads between two commands, when the command is stopped, its time is over, or it has
+/// computed for `wall`: a loop may never come to a point where it waits.
+struct Stopper {
+    cancel: Cancel,
+    time: Duration,
+    wall: Duration,
+    work: Arc<Work>,
+    flag: Arc<AtomicBool>,
+    /// Cancelled if the command has computed for too long.
+    has_used_up: Cancel,
+}
+
+impl Stopper {
+    async fn run(self) {
+        tokio::select! {
+            () = self.cancel.cancelled() => {}
+            () = tokio::time::sleep(self.time) => {}
+            () = self.compute() => self.has_used_up.cancel(),
+        }
+        self.flag.store(true, Ordering::Relaxed);
     }
-    flag.store(true, Ordering::Relaxed);
+
+    /// Charges the fuel of the command until it has used its time.
+    async fn compute(&self) {
+        while self.work.computed() < self.wall {
+            self.work.charge();
+            tokio::time::sleep(METER_INTERVAL).await;
+        }
+    }
 }
 
 async fn pass_on(to: mpsc::Sender<Chunk>, stream: ShellStream, bytes: Vec<u8>) -> ShellResult<()> {
     // Without a receiver the caller is gone, which stops the command.
     to.send((stream, bytes)).await.map_err(|_| Error::Cancelled)
-}
-
-/// The start of the pipe: writes what the client sends.
-struct ClientStdin {
-    pieces: tokio::sync::Mutex<Option<mpsc::Receiver<Vec<u8>>>>,
-    end: Cancel,
-}
-
-#[async_trait]
-impl Command for ClientStdin {
-    async fn execute(&self, context: CommandContext<'_>) -> ShellResult<CommandStatus> {
-        let Some(mut pieces) = self.pieces.lock().await.take() else {
-            return Ok(CommandStatus::success());
-        };
-        loop {
-            let piece = tokio::select! {
-                piece = pieces.recv() => piece,
-                () = self.end.cancelled() => None,
-            };
-            match piece {
-                Some(bytes) => context.stdout.write_all(&bytes).await?,
-                None => return Ok(CommandStatus::success()),
-            }
-        }
-    }
-}
-
-/// The end of the command that has the client's stdin.
-struct EndOfStdin(Cancel);
-
-#[async_trait]
-impl Command for EndOfStdin {
-    async fn execute(&self, _context: CommandContext<'_>) -> ShellResult<CommandStatus> {
-        self.0.cancel();
-        Ok(CommandStatus::success())
-    }
 }

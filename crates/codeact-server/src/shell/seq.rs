@@ -46,6 +46,8 @@ impl Command for Seq {
             if piece.len() >= PIECE {
                 context.stdout.write_all(piece.as_bytes()).await?;
                 piece.clear();
+                // A file takes every write at once; the command must come to a point where it can be stopped.
+                tokio::task::yield_now().await;
             }
             match number.checked_add(range.step) {
                 Some(next) => number = next,

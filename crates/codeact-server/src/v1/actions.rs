@@ -8,17 +8,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::json_body::{JsonBody, invalid};
-use super::sessions::{describe, metadata};
+use super::sessions::{METADATA, describe, metadata};
 use super::url::{QueryMap, UrlPath};
 use crate::app::ServerTenant;
 use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::turn_records::{TurnRecords, bytes_of};
 use codeact_sessions::manager::SessionHandle;
 
 /// Maximum number of forks in one request.
 const MAX_FORKS: u32 = 100;
 /// Default and maximum number of turns in a page.
 const PAGE: (usize, usize) = (100, 1000);
+/// Limit of the turns of a page after the first one, in bytes.
+const MAX_PAGE_BYTES: usize = 8 << 20;
 
 /// Body of an operation without parameters.
 #[derive(Debug, Deserialize)]
@@ -124,13 +127,18 @@ pub(super) async fn fork(
     check_sessions(&tenant, count)?;
     let mut forks = Vec::new();
     for _ in 0..count {
-        let metadata = metadata.clone().map(|metadata| {
-            let mut of_session = session.settings().metadata.clone();
-            of_session.insert("v1".into(), metadata.into());
-            of_session
-        });
+        // What other protocols store with the session, such as the access token of a sandbox, belongs to it alone.
+        let metadata = match &metadata {
+            Some(metadata) => Some(metadata.clone().into()),
+            None => session.settings().metadata.get(METADATA).cloned(),
+        };
+        let metadata = metadata.map(|metadata| (METADATA.to_owned(), metadata));
         match session
-            .fork(request.turn, request.id.clone(), metadata)
+            .fork(
+                request.turn,
+                request.id.clone(),
+                Some(metadata.into_iter().collect()),
+            )
             .await
         {
             Ok(fork) => forks.push(fork),
@@ -219,13 +227,20 @@ pub(super) async fn turns(
             PAGE.1
         )));
     }
-    let after = after.unwrap_or(0);
     let session = tenant.sessions.get(&id)?;
-    let range = after.saturating_add(1)..=u32::MAX;
-    let records = session.turns_in(range, limit + 1).await?;
-    let mut records = records.into_iter();
-    let turns: Vec<TurnJson> = records.by_ref().take(limit).map(TurnJson::from).collect();
-    let next = records.next().and(turns.last()).map(|last| last.turn);
+    let mut records = TurnRecords::after(&session, after.unwrap_or(0));
+    let (mut turns, mut bytes) = (Vec::<TurnJson>::new(), 0);
+    let mut next = None;
+    while let Some(record) = records.next().await? {
+        let more = bytes_of(&record);
+        // A page has at least one turn.
+        if turns.len() == limit || (!turns.is_empty() && bytes + more > MAX_PAGE_BYTES) {
+            next = turns.last().map(|last| last.turn);
+            break;
+        }
+        bytes += more;
+        turns.push(record.into());
+    }
     Ok(Json(TurnPage { turns, next }))
 }
 

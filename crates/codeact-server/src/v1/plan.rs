@@ -82,7 +82,7 @@ pub(super) struct Plan {
 /// Where code runs.
 enum Target {
     /// In a fresh sandbox.
-    Once(Tenant, SessionSettings),
+    Once(Tenant, Box<SessionSettings>),
     Session(SessionHandle),
 }
 
@@ -124,7 +124,7 @@ impl ExecuteRequest {
             turn = turn.stdin(stdin.into_bytes());
         }
         Ok(Plan {
-            target: Target::Once(tenant.sessions.clone(), settings),
+            target: Target::Once(tenant.sessions.clone(), Box::new(settings)),
             turn,
             files: files(self.files)?,
             patterns,
@@ -206,7 +206,7 @@ impl Plan {
                     tenant.run_once(&settings, turn, &cancel).await
                 }
                 Target::Once(tenant, settings) => {
-                    run_with_files(&tenant, settings, turn, files, &cancel).await
+                    run_with_files(&tenant, *settings, turn, files, &cancel).await
                 }
             }
         })

@@ -81,7 +81,7 @@ struct Work {
 }
 
 enum Target {
-    Once(Tenant, SessionSettings),
+    Once(Tenant, Box<SessionSettings>),
     /// A session, and the sandbox that the prompt describes.
     Session(SessionHandle, Box<Sandbox>),
 }
@@ -138,7 +138,10 @@ async fn work(request: RunRequest, app: &App, tenant: &ServerTenant) -> Result<W
         None => {
             let settings = sandbox.settings(tenant)?;
             let env = settings.env.clone();
-            (Target::Once(tenant.sessions.clone(), settings), env)
+            (
+                Target::Once(tenant.sessions.clone(), Box::new(settings)),
+                env,
+            )
         }
         Some(id) => {
             let session = tenant.sessions.get(id)?;

@@ -26,7 +26,7 @@ const MAX_METADATA_BYTES: usize = 16 << 10;
 /// Maximum time to live, in seconds: 10 years.
 const MAX_TTL_S: u64 = 10 * 365 * 86_400;
 /// Name of the client's metadata in that of the session manager, which other protocols share.
-const METADATA: &str = "v1";
+pub(super) const METADATA: &str = "v1";
 /// Default and maximum number of sessions in a page.
 const PAGE: (usize, usize) = (100, 1000);
 

@@ -118,17 +118,26 @@ impl Api {
 
     /// Waits until the session has this status.
     pub async fn wait_for(&self, session: &str, status: &str) {
+        self.wait_until(session, "status", status.into()).await;
+    }
+
+    /// Waits until the last turn of `session` is the turn `number`.
+    pub async fn wait_for_turn(&self, session: &str, number: u32) {
+        self.wait_until(session, "turn", number.into()).await;
+    }
+
+    async fn wait_until(&self, session: &str, field: &str, value: Value) {
         let path = format!("/v1/sessions/{session}");
         let mut last = Value::Null;
         let deadline = Instant::now() + HANG;
         while Instant::now() < deadline {
             last = self.get(&path).await.1;
-            if last["status"] == status {
+            if last[field] == value {
                 return;
             }
             tokio::time::sleep(Duration::from_millis(25)).await;
         }
-        panic!("the session does not become {status}: {last}");
+        panic!("{field} of the session does not become {value}: {last}");
     }
 }
 

@@ -257,3 +257,21 @@ async fn a_client_that_hangs_up_stops_its_code() {
     let metrics: serde_json::Value = metrics.send().await.unwrap().json().await.unwrap();
     assert_eq!(metrics[0]["cpuUsedPct"], 0.0);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_fork_through_the_own_api_has_no_token_of_the_sandbox() {
+    let server = server().await;
+    let made = create(&server, &server.token).await;
+    let path = format!("/v1/sessions/{}/fork", text(&made, "sandboxID"));
+    for body in [
+        serde_json::json!({"id": "one"}),
+        serde_json::json!({"id": "two", "metadata": {"a": 1}}),
+    ] {
+        let id = text(&body, "id").to_owned();
+        let forked = server.post(&path, &body).send().await.unwrap();
+        assert_eq!(forked.status(), 201);
+        let sandbox = server.client.get(format!("{}/sandboxes/{id}", server.url));
+        let sandbox = sandbox.header("x-api-key", &server.token).send();
+        assert_eq!(sandbox.await.unwrap().status(), 404, "{id}");
+    }
+}

@@ -28,7 +28,12 @@ pub(crate) struct Sandbox {
 impl Sandbox {
     /// Starts a server and makes a sandbox.
     pub(crate) async fn new() -> Self {
-        let served = Served::start(small_config()).await;
+        Self::with(small_config()).await
+    }
+
+    /// Starts a server with `config` and makes a sandbox of its first tenant.
+    pub(crate) async fn with(config: ServerConfig) -> Self {
+        let served = Served::start(config).await;
         let body = json!({"templateID": "base", "timeout": 600});
         let response = served.client.post(format!("{}/sandboxes", served.url));
         let response = response
@@ -54,6 +59,20 @@ impl Sandbox {
             .header("E2b-Sandbox-Id", &self.id)
             .header("E2b-Sandbox-Port", "49983")
             .header("X-Access-Token", &self.token)
+    }
+
+    /// Starts a command of a shell, and returns the response, whose body goes on while it runs.
+    pub(crate) async fn start(&self, command: &str) -> reqwest::Response {
+        let process = json!({"cmd": "/bin/bash", "args": ["-l", "-c", command]});
+        let start = json!({"process": process, "stdin": false}).to_string();
+        let sent = self.stream("/process.Process/Start", envelope(0, start.as_bytes()));
+        sent.send().await.unwrap()
+    }
+
+    /// Runs a command of a shell, and returns the messages of its stream as text.
+    pub(crate) async fn run(&self, command: &str) -> String {
+        let body = self.start(command).await.bytes().await.unwrap();
+        String::from_utf8_lossy(&body).into_owned()
     }
 
     /// Returns a request of the Connect protocol that streams.

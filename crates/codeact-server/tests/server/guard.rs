@@ -316,9 +316,9 @@ async fn smuggled_requests_are_refused() {
         ),
         "GET /healthz HTTP/1.1\nConnection: close\n\n".into(),
         "GET /healthz HTTP/1.0\nConnection: close\n\n".into(),
-        format!("GET /healthz HTTP/1.1\nHost: 127.0.0.1\n : x\nConnection: close\n\n"),
-        format!("GET /healthz HTTP/1.1\nHost: 127.0.0.1\nA : x\nConnection: close\n\n"),
-        format!("GET /healthz HTTP/1.1\nHost: 127.0.0.1\nA: x\n y\nConnection: close\n\n"),
+        "GET /healthz HTTP/1.1\nHost: 127.0.0.1\n : x\nConnection: close\n\n".into(),
+        "GET /healthz HTTP/1.1\nHost: 127.0.0.1\nA : x\nConnection: close\n\n".into(),
+        "GET /healthz HTTP/1.1\nHost: 127.0.0.1\nA: x\n y\nConnection: close\n\n".into(),
     ] {
         assert_eq!(status(&served, &head).await, 400, "{head}");
     }

@@ -290,3 +290,19 @@ async fn a_kernel_of_another_tenant_and_a_session_of_another_protocol_do_not_exi
         Some(404)
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completions_count_as_turns_and_use_fuel() {
+    let mut config = config();
+    config.tenants[0].quota.fuel_per_minute = Some(1);
+    let served = Served::start(config).await;
+    let id = kernel(&served).await;
+    let mut connection = Connection::open(&served, &id).await;
+    let question = json!({ "code": "pri", "cursor_pos": 3 });
+    let first = connection.ask("complete_request", question.clone()).await;
+    assert_eq!(first["matches"], json!(["print"]), "{first}");
+    let second = connection.ask("complete_request", question).await;
+    assert_eq!(second["matches"], json!([]), "{second}");
+    let messages = connection.run("1").await;
+    assert_eq!(content(&messages, "execute_reply")["status"], "error");
+}

@@ -7,6 +7,7 @@ mod support;
 
 mod auth;
 mod clients;
+mod connections;
 mod e2b;
 mod e2b_protocol;
 mod envd;
@@ -24,6 +25,7 @@ mod librechat;
 mod librechat_clients;
 mod operation;
 mod runs;
+mod shell;
 mod streams;
 mod v1;
 mod v1_archives;

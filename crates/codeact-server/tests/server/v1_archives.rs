@@ -37,7 +37,10 @@ fn archive(files: &[(&str, &[u8])]) -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-fn files(archive: &[u8]) -> Vec<(String, Vec<u8>)> {
+/// Paths and contents of the files of an archive.
+type Files = Vec<(String, Vec<u8>)>;
+
+fn files(archive: &[u8]) -> Files {
     let mut zip = ZipArchive::new(Cursor::new(archive)).unwrap();
     (0..zip.len())
         .map(|i| {
@@ -54,7 +57,7 @@ async fn hostile_archives_are_refused_and_leave_nothing() {
     let api = api().await;
     let good = exported(&api).await;
     let parts = files(&good);
-    let with = |change: &dyn Fn(&mut Vec<(String, Vec<u8>)>)| {
+    let with = |change: &dyn Fn(&mut Files)| {
         let mut parts = parts.clone();
         change(&mut parts);
         let parts: Vec<_> = parts
@@ -63,7 +66,7 @@ async fn hostile_archives_are_refused_and_leave_nothing() {
             .collect();
         archive(&parts)
     };
-    let snapshot = |parts: &mut Vec<(String, Vec<u8>)>, change: &dyn Fn(&mut Vec<u8>)| {
+    let snapshot = |parts: &mut Files, change: &dyn Fn(&mut Vec<u8>)| {
         let found = parts
             .iter_mut()
             .find(|(name, _)| name.ends_with(".snapshot"));

@@ -364,3 +364,28 @@ async fn requests_without_a_token_reach_nothing() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_turns_are_bounded_in_bytes() {
+    let api = api().await;
+    api.session("s").await;
+    for turn in 0..4 {
+        api.run("s", &format!("{turn} #{}", "x".repeat(3 << 20)))
+            .await;
+    }
+    let (mut after, mut seen, mut pages) = (0, Vec::new(), 0);
+    loop {
+        let path = format!("/v1/sessions/s/turns?after={after}");
+        let (status, page) = api.get(&path).await;
+        assert_eq!(status, 200);
+        assert!(page.to_string().len() < (8 << 20) + 4096);
+        let turns = page["turns"].as_array().unwrap();
+        seen.extend(turns.iter().map(|turn| turn["turn"].as_u64().unwrap()));
+        pages += 1;
+        let Some(next) = page["next"].as_u64() else {
+            break;
+        };
+        after = next;
+    }
+    assert_eq!((seen, pages), (vec![1, 2, 3, 4], 2));
+}

@@ -54,6 +54,11 @@ impl SessionHandle {
         &self.entry.id
     }
 
+    /// Returns the name of the tenant.
+    pub fn tenant_name(&self) -> &str {
+        &self.tenant.name
+    }
+
     /// Returns the settings.
     pub fn settings(&self) -> Arc<SessionSettings> {
         self.entry.settings()

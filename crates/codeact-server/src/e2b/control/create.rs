@@ -79,7 +79,7 @@ async fn create(
     let body = read_body(request).await?;
     let make = async {
         let sandbox = make(&tenant, parse(&body)?, default_timeout).await?;
-        state.counts.start(sandbox.handle.id());
+        state.counts.start(&sandbox.handle);
         Ok(answer(&sandbox))
     };
     let answer = state

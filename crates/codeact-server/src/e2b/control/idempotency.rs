@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::e2b::error::E2bError;
 
-/// Limit of the stored answers of all tenants.
-const MAX_ENTRIES: usize = 10_000;
+/// Limit of the stored answers of one tenant.
+const MAX_ENTRIES: usize = 1000;
 /// Time for which an answer is stored.
 const LIFETIME: Duration = Duration::from_secs(24 * 3600);
 /// Limit of a key, in bytes.
@@ -20,7 +20,8 @@ const MAX_KEY: usize = 255;
 /// Answers of requests with a key.
 #[derive(Default)]
 pub(crate) struct Idempotency {
-    entries: Mutex<HashMap<(String, String), Entry>>,
+    /// By the tenant and the key.
+    entries: Mutex<HashMap<String, HashMap<String, Entry>>>,
 }
 
 #[derive(Clone)]
@@ -55,7 +56,7 @@ impl Idempotency {
             )));
         }
         let request = Sha256::digest(body).into();
-        let entry = self.entry((tenant.to_owned(), key.to_owned()), request);
+        let entry = self.entry(tenant, key, request);
         if entry.request != request {
             let why = "the Idempotency-Key was used with another request; use a new key";
             let error = E2bError::new(StatusCode::UNPROCESSABLE_ENTITY, why);
@@ -70,9 +71,10 @@ impl Idempotency {
         Ok(made)
     }
 
-    fn entry(&self, key: (String, String), request: [u8; 32]) -> Entry {
+    fn entry(&self, tenant: &str, key: &str, request: [u8; 32]) -> Entry {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = entries.get(&key)
+        let entries = entries.entry(tenant.to_owned()).or_default();
+        if let Some(found) = entries.get(key)
             && found.made.elapsed() < LIFETIME
         {
             return found.clone();
@@ -91,7 +93,27 @@ impl Idempotency {
             made: Instant::now(),
             answer: Arc::default(),
         };
-        entries.insert(key, entry.clone());
+        entries.insert(key.to_owned(), entry.clone());
         entry
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Idempotency, MAX_ENTRIES};
+
+    #[test]
+    fn a_tenant_cannot_remove_the_answers_of_another() {
+        let all = Idempotency::default();
+        let of_other = all.entry("other", "key", [1; 32]);
+        for i in 0..=MAX_ENTRIES {
+            all.entry("tenant", &i.to_string(), [0; 32]);
+        }
+        assert_eq!(all.entries.lock().unwrap()["tenant"].len(), MAX_ENTRIES);
+        let found = all.entry("other", "key", [2; 32]);
+        assert_eq!(
+            (found.request, found.made),
+            (of_other.request, of_other.made)
+        );
     }
 }

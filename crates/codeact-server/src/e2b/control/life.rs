@@ -186,7 +186,7 @@ pub(super) async fn kill(
         sandbox.change(end).await?;
     }
     sandbox.handle.remove().await?;
-    state.counts.forget(&id);
+    state.counts.forget(&sandbox.handle);
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -141,7 +141,7 @@ impl From<ShellError> for ConnectError {
         let code = match error {
             ShellError::Session(error) => return error.into(),
             ShellError::Cancelled => Code::Canceled,
-            ShellError::TimedOut(_) => Code::DeadlineExceeded,
+            ShellError::TimedOut(_) | ShellError::Computed(_) => Code::DeadlineExceeded,
             ShellError::Busy => Code::ResourceExhausted,
             ShellError::NoFolder(_) | ShellError::TooLong(_) => Code::InvalidArgument,
             ShellError::Failed => Code::Internal,

@@ -10,6 +10,7 @@
 //! | `filesystem` | the service `filesystem.Filesystem` |
 //! | `listing`, `watch` | watchers: listings of folders, compared |
 //! | `process`, `processes` | the service `process.Process`, and the commands that run |
+//! | `state` | what the handlers share |
 
 mod connect;
 mod entry;
@@ -21,12 +22,11 @@ mod paths;
 mod process;
 mod process_messages;
 mod processes;
+mod state;
 mod stream;
 mod transfer;
 mod upload;
 mod watch;
-
-use std::sync::Arc;
 
 use axum::http::StatusCode;
 use axum::routing::{get, post};
@@ -34,16 +34,7 @@ use axum::{Extension, Router, middleware};
 
 use crate::app::AppState;
 use crate::e2b::route::Sandboxed;
-
-/// State of envd that its handlers share.
-#[derive(Default)]
-pub(crate) struct EnvdState {
-    processes: processes::Processes,
-    watchers: watch::Watchers,
-    transfers: transfer::Transfers,
-}
-
-type SharedState = Arc<EnvdState>;
+use state::SharedState;
 
 /// Returns the routes, without the prefix of the port.
 pub(crate) fn routes() -> Router<AppState> {

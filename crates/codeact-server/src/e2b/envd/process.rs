@@ -6,7 +6,6 @@ use axum::{Extension, Json};
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use crate::e2b::envd::SharedState;
 use crate::e2b::envd::connect::{CallResult, Message};
 use crate::e2b::envd::error::ConnectError;
 use crate::e2b::envd::paths::User;
@@ -14,6 +13,7 @@ use crate::e2b::envd::process_messages::{
     ProcessRequest, StartRequest, StreamInputRequest, is_end, keepalive, no_terminal, started,
 };
 use crate::e2b::envd::processes::Key;
+use crate::e2b::envd::state::SharedState;
 use crate::e2b::envd::stream::{Incoming, StreamError, Streamed, messages, single, stream_of};
 use crate::e2b::route::SandboxedRecord;
 use crate::shell::RunningCommand;
@@ -29,8 +29,9 @@ fn key_of(sandbox: &SandboxedRecord) -> Key {
     )
 }
 
-/// Starts a command and sends its output. It goes on if the client ends the stream, until the time that the client gave
-/// it is over.
+/// Starts a command and sends its output. It goes on if the client ends the stream: the SDKs promise that for
+/// `CommandHandle.disconnect`, and their requests do not say whether a command is in the background. Its time, its place
+/// among the tenant's turns and the limits of the shell bound it.
 pub(super) async fn start(
     sandbox: SandboxedRecord,
     Extension(state): Extension<SharedState>,
@@ -57,7 +58,13 @@ pub(super) async fn start(
     let process = state
         .processes
         .add(&key, config, request.tag, input, send.clone())?;
-    let running = RunningCommand::start(&sandbox.0.handle, command, &process.cancel).await;
+    let running = RunningCommand::start(
+        &sandbox.0.tenant,
+        &sandbox.0.handle,
+        command,
+        &process.cancel,
+    )
+    .await;
     let running = match running {
         Ok(running) => running,
         Err(error) => {

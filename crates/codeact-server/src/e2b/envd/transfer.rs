@@ -19,8 +19,8 @@ use flate2::write::GzEncoder;
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::app::AppState;
-use crate::e2b::envd::SharedState;
 use crate::e2b::envd::paths::{absolute, check_user};
+use crate::e2b::envd::state::SharedState;
 use crate::e2b::error::E2bError;
 use crate::e2b::route::sandbox_of_request;
 use crate::e2b::signature::query_pairs;

@@ -11,12 +11,12 @@ use codeact_sessions::manager::SessionHandle;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::e2b::envd::SharedState;
 use crate::e2b::envd::connect::{CallResult, Message};
 use crate::e2b::envd::error::{Code, ConnectError};
 use crate::e2b::envd::listing::Listing;
 use crate::e2b::envd::metadata::FileMetadata;
 use crate::e2b::envd::paths::{User, absolute};
+use crate::e2b::envd::state::SharedState;
 use crate::e2b::envd::stream::{Messages, StreamError, Streamed, messages, stream_of};
 use crate::e2b::route::SandboxedRecord;
 

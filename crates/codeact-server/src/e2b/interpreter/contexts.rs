@@ -1,14 +1,14 @@
 //! Contexts: further interpreters over the files of a sandbox, with variables of their own.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Extension, Path};
+use axum::extract::{Extension, Path, Request, State};
 use axum::http::StatusCode;
 use codeact_sessions::manager::{ManagerError, SessionHandle};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::execute::run_hidden;
+use super::execute::{read_body, run_hidden};
+use crate::app::AppState;
 use crate::e2b::SharedState;
 use crate::e2b::error::{E2bError, PlainError};
 use crate::e2b::record::random_token;
@@ -71,11 +71,13 @@ struct CreateContext {
 
 /// `POST /contexts`.
 pub(super) async fn create(
+    State(app): State<AppState>,
     Extension(state): Extension<SharedState>,
     sandbox: Result<Sandboxed, E2bError>,
-    body: Bytes,
+    request: Request,
 ) -> Result<Json<Value>, PlainError> {
     let Sandboxed(handle) = sandbox?;
+    let body = read_body(request, &app).await?;
     let body: &[u8] = if body.is_empty() { b"{}" } else { &body };
     let request: CreateContext = serde_json::from_slice(body)
         .map_err(|error| E2bError::bad_request(format!("the request is not valid: {error}")))?;
@@ -94,7 +96,7 @@ pub(super) async fn create(
     let name: String = random_token()?.chars().take(32).collect();
     let metadata = Map::from_iter([("cwd".to_owned(), Value::from(cwd.as_str()))]);
     let made = handle.create_context(&name, metadata).await?;
-    state.counts.start(made.id());
+    state.counts.start(&made);
     if let Err(error) = change_folder(&handle, &name, &cwd).await {
         let _ = handle.remove_context(&name).await;
         return Err(error.into());
@@ -126,7 +128,7 @@ pub(super) async fn remove(
     }
     let found = context(&handle, &name)?;
     handle.remove_context(&name).await?;
-    state.counts.forget(found.id());
+    state.counts.forget(&found);
     Ok(StatusCode::OK)
 }
 

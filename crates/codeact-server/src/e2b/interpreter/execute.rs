@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::body::{Body, Bytes};
-use axum::extract::{Extension, State};
+use axum::extract::{Extension, FromRequest, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use codeact::event::EventSink;
@@ -40,9 +40,10 @@ pub(super) async fn execute(
     State(app): State<AppState>,
     Extension(state): Extension<SharedState>,
     sandbox: Result<SandboxedRecord, E2bError>,
-    body: Bytes,
+    request: Request,
 ) -> Result<Response, PlainError> {
     let SandboxedRecord(sandbox) = sandbox?;
+    let body = read_body(request, &app).await?;
     let request: ExecuteRequest = serde_json::from_slice(&body)
         .map_err(|error| E2bError::bad_request(format!("the request is not valid: {error}")))?;
     if request.context_id.is_some() && request.language.is_some() {
@@ -81,6 +82,12 @@ pub(super) async fn execute(
     let turn = RunningTurn::start(|output, cancel| run.run(output, cancel));
     let answer = Answer::begin(turn, sandbox, count).await?;
     Ok(response(answer.into_body()))
+}
+
+/// Reads the body of a request whose token is known to be right.
+pub(super) async fn read_body(request: Request, app: &AppState) -> Result<Bytes, E2bError> {
+    let body = Bytes::from_request(request, app).await;
+    body.map_err(|rejection| E2bError::new(rejection.status(), rejection.body_text()))
 }
 
 fn response(body: Body) -> Response {

@@ -56,6 +56,7 @@ pub(super) async fn run(
         };
         let mut texts = Texts::new(output);
         let ended = run_command(
+            &sandbox.tenant,
             &sandbox.handle,
             command,
             |stream, bytes| texts.push(stream, bytes),
@@ -69,7 +70,7 @@ pub(super) async fn run(
             Ok(status) => Outcome::Raised(Exception::new("CommandExit", status.to_string())),
             Err(ShellError::Session(error)) => return Err(error),
             Err(ShellError::Cancelled) => return Ok(Execution::new(Outcome::Cancelled)),
-            Err(ShellError::TimedOut(limit)) => {
+            Err(ShellError::TimedOut(limit) | ShellError::Computed(limit)) => {
                 return Ok(Execution::new(Outcome::TimedOut { limit }));
             }
             Err(error) => Outcome::Raised(Exception::new("ShellError", error.to_string())),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use codeact::event::{Event, Stream};
 use codeact::sandbox::{Execution, Outcome};
+use codeact::wire::truncation_notice;
 use codeact_sessions::manager::ManagerError;
 use futures_util::stream;
 use tokio::time::{Instant, timeout_at};
@@ -146,6 +147,9 @@ impl Answer {
                 if execution.outcome == Outcome::Cancelled && !self.is_running() {
                     return Err(Stopped);
                 }
+                for notice in cut(&execution) {
+                    lines::push(&mut self.ready, &lines::output(Stream::Stderr, &notice));
+                }
                 lines::failure(&execution)
             }
             Err(ManagerError::Missing { .. }) => return Err(Stopped),
@@ -162,6 +166,13 @@ impl Answer {
         let found = E2bSandbox::find(&self.sandbox.tenant, self.sandbox.handle.id());
         found.is_some_and(|found| found.state() == State::Running)
     }
+}
+
+/// Returns a line for each stream that was cut at its limit. Loss is never silent.
+fn cut(execution: &Execution) -> impl Iterator<Item = String> {
+    let streams = [("stdout", &execution.stdout), ("stderr", &execution.stderr)];
+    let notices = streams.map(|(name, captured)| truncation_notice(name, captured));
+    notices.into_iter().flatten().map(|notice| notice + "\n")
 }
 
 /// The sandbox does not run any more.

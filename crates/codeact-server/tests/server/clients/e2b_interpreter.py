@@ -97,6 +97,12 @@ def plots_are_pictures_and_charts(sandbox):
         assert len(charts) == 1 and isinstance(charts[0], kind), (code, execution, charts)
 
 
+def output_that_is_cut_says_so(sandbox):
+    logs = sandbox.run_code("for i in range(300_000): print(i)").logs
+    assert len("".join(logs.stdout)) == 1 << 20, len("".join(logs.stdout))
+    assert "stdout was cut: 1048576 bytes kept" in "".join(logs.stderr), logs.stderr
+
+
 def frames_are_data(sandbox):
     execution = sandbox.run_code("import pandas as pd\npd.DataFrame({'a': [1, 2, 3], 'b': ['x', 'y', None]})")
     result = execution.results[0]
@@ -254,6 +260,7 @@ TESTS = [
     output_arrives_while_the_code_runs,
     errors_are_data,
     plots_are_pictures_and_charts,
+    output_that_is_cut_says_so,
     frames_are_data,
     displays_have_their_types,
     contexts_have_variables_of_their_own,
