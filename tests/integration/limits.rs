@@ -140,7 +140,7 @@ fn a_fixed_program_uses_exactly_this_fuel() {
         .args(["--seed", "1"])
         .json();
     assert_eq!(object["stdout"], "332833500\n");
-    assert_eq!(object["usage"]["fuel"], 1867916);
+    assert_eq!(object["usage"]["fuel"], 1865832);
 }
 
 #[test]

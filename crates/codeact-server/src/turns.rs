@@ -9,9 +9,16 @@ use codeact_sessions::manager::ManagerError;
 use tokio::sync::mpsc;
 use tracing::Instrument;
 
-/// Limit of the bytes of events that a client has not read yet. Then its turn is stopped: a slow client cannot hold
-/// memory. An event that is larger, such as a picture, passes if the client has read all others.
-const MAX_BUFFERED_BYTES: usize = 2 << 20;
+/// Limit of the bytes of events of one turn that its client has not read yet. Then the turn is stopped: a slow client
+/// cannot hold memory. A turn with the default limits of output stays below it.
+const MAX_BUFFERED_BYTES: usize = 32 << 20;
+/// Limit of these bytes of all turns of the process. Then turns that hold more than [`FAIR_BYTES`] are stopped.
+const MAX_ALL_BYTES: usize = 512 << 20;
+/// Bytes that a turn may hold in any case.
+const FAIR_BYTES: usize = 2 << 20;
+
+/// Bytes of events that wait for their clients, of all turns of the process.
+static ALL_BYTES: AtomicUsize = AtomicUsize::new(0);
 
 /// A message of a running turn.
 pub(crate) enum TurnMessage<R = Execution> {
@@ -23,8 +30,7 @@ pub(crate) enum TurnMessage<R = Execution> {
 
 /// A turn, or work of several turns, that runs in a task of its own. Dropping it stops the turn.
 pub(crate) struct RunningTurn<R = Execution> {
-    messages: mpsc::UnboundedReceiver<TurnMessage<R>>,
-    buffered: Arc<AtomicUsize>,
+    messages: mpsc::UnboundedReceiver<(TurnMessage<R>, Option<Held>)>,
     cancel: Cancel,
 }
 
@@ -36,40 +42,28 @@ impl<R: Send + 'static> RunningTurn<R> {
     {
         let (send, messages) = mpsc::unbounded_channel();
         let cancel = Cancel::new();
+        let (sink_send, sink_cancel) = (send.clone(), cancel.clone());
         let buffered = Arc::new(AtomicUsize::new(0));
-        let (sink_send, sink_cancel, sink_buffered) =
-            (send.clone(), cancel.clone(), buffered.clone());
         let sink = EventSink::new(move |event: Event| {
-            let bytes = size_of_event(&event);
-            let before = sink_buffered.fetch_add(bytes, Ordering::Relaxed);
-            if before > 0 && before.saturating_add(bytes) > MAX_BUFFERED_BYTES {
-                sink_cancel.cancel();
-                return;
+            match Held::new(&buffered, size_of_event(&event)) {
+                // If the receiver is gone, the turn is being stopped.
+                Some(held) => drop(sink_send.send((TurnMessage::Event(event), Some(held)))),
+                None => sink_cancel.cancel(),
             }
-            // The receiver is gone: the turn is being stopped.
-            let _ = sink_send.send(TurnMessage::Event(event));
         });
         let turn = run(sink, cancel.clone());
         let task = async move {
             let ended = turn.await;
-            let _ = send.send(TurnMessage::Ended(ended));
+            let _ = send.send((TurnMessage::Ended(ended), None));
         };
         tokio::spawn(task.in_current_span());
-        Self {
-            messages,
-            buffered,
-            cancel,
-        }
+        Self { messages, cancel }
     }
 
     /// Returns the next message; `None` after the end. Cancel safe.
     pub(crate) async fn next(&mut self) -> Option<TurnMessage<R>> {
-        let message = self.messages.recv().await;
-        if let Some(TurnMessage::Event(event)) = &message {
-            self.buffered
-                .fetch_sub(size_of_event(event), Ordering::Relaxed);
-        }
-        message
+        let (message, _held) = self.messages.recv().await?;
+        Some(message)
     }
 
     /// Returns the handle that stops the turn.
@@ -81,6 +75,37 @@ impl<R: Send + 'static> RunningTurn<R> {
 impl<R> Drop for RunningTurn<R> {
     fn drop(&mut self) {
         self.cancel.cancel();
+    }
+}
+
+/// Bytes of an event that waits for its client.
+struct Held {
+    of_turn: Arc<AtomicUsize>,
+    bytes: usize,
+}
+
+impl Held {
+    /// Counts `bytes`. Returns `None` if they are too many. An event that waits alone may have any size.
+    fn new(of_turn: &Arc<AtomicUsize>, bytes: usize) -> Option<Self> {
+        let before = of_turn.fetch_add(bytes, Ordering::Relaxed);
+        let all = ALL_BYTES.fetch_add(bytes, Ordering::Relaxed);
+        let held = Self {
+            of_turn: of_turn.clone(),
+            bytes,
+        };
+        let now = before.saturating_add(bytes);
+        let is_unfair = now > FAIR_BYTES && all.saturating_add(bytes) > MAX_ALL_BYTES;
+        match before == 0 || (now <= MAX_BUFFERED_BYTES && !is_unfair) {
+            true => Some(held),
+            false => None,
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.of_turn.fetch_sub(self.bytes, Ordering::Relaxed);
+        ALL_BYTES.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
