@@ -52,7 +52,7 @@ pub fn write_with<T, E>(
     Ok(value)
 }
 
-/// As [`write`], but an existing `path` is not replaced: of several writers, one succeeds.
+/// As [`write()`], but an existing `path` is not replaced: of several writers, one succeeds.
 ///
 /// # Errors
 ///

@@ -253,7 +253,7 @@ impl SessionHandle {
     ///
     /// # Errors
     ///
-    /// Returns [`SessionError::NoTurn`] as [`ManagerError::Session`] if there are fewer turns, or if the state was not
+    /// Returns [`SessionError::NoTurn`](crate::SessionError::NoTurn) as [`ManagerError::Session`] if there are fewer turns, or if the state was not
     /// stored; then nothing is changed.
     pub async fn undo(&self, count: u32) -> Result<u32, ManagerError> {
         let (guard, _waiting) = self.acquire(&self.tenant.shared.stop).await?;
